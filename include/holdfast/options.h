@@ -1,0 +1,55 @@
+#pragma once
+
+// Everything a server can be told. Each field: what it is, its unit, its default, its bounds and the reason for them. The command
+// line, the environment and the configuration file are read into this (src/commands/serve_options.h has the table).
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace holdfast {
+
+enum class IoChoice : std::uint8_t { kAuto, kUring, kEpoll };
+enum class QueueFullPolicy : std::uint8_t { kDisconnect, kDropOldest };
+
+struct Options {
+  using Milliseconds = std::chrono::milliseconds;
+
+  // --- where it listens
+  std::vector<std::string> listen = {"127.0.0.1:8080"};  // ADDR:PORT each; port 0 lets the kernel choose
+  std::string admin = "127.0.0.1:9090";                  // ADDR:PORT of the operator's listener, or "off"
+  std::uint32_t backlog = 4096;                          // waiting handshakes per worker and listener; 1..65535
+
+  // --- how big it is
+  std::uint32_t workers = 0;            // threads, each with a descriptor table of its own; 0 = auto; 1..1024
+  std::uint64_t connections_max = 0;    // open connections in all; 0 = auto: what descriptors and memory allow
+  bool allow_fewer = false;             // start although connections_max cannot be reached
+  std::uint32_t connections_per_ip_max = 0;   // 0 = no limit
+  std::uint32_t handshakes_per_second_max = 0;  // in all; 0 = no limit
+  IoChoice io = IoChoice::kAuto;
+
+  // --- keepalive (RFC 6455 5.5.2)
+  Milliseconds ping_interval{25'000};   // silence after which a peer is pinged; 0 = never; 100 ms..1 h
+  Milliseconds pong_timeout{10'000};    // further silence after which it is dropped; 100 ms..1 h
+  Milliseconds idle_batch{20};          // longest that a worker with keepalive alone to do gathers arrivals; 0 = never; ..100 ms
+
+  // --- limits of one peer
+  Milliseconds handshake_timeout{10'000};     // from accept to the end of the request's head; 100 ms..5 min
+  Milliseconds close_timeout{1'000};          // wait for the peer's end of a close handshake; 10 ms..1 min
+  std::uint32_t head_bytes_max = 8192;        // request line and headers; 256..1 MiB
+  std::uint32_t message_bytes_max = 64 * 1024;  // one WebSocket message or HTTP body; 0..16 MiB
+  std::uint32_t fragments_max = 1024;         // frames of one message; 1..65536
+  std::uint32_t queue_bytes_max = 1024 * 1024;  // bytes waiting for a peer that reads slowly; 1 KiB..1 GiB
+  QueueFullPolicy queue_full = QueueFullPolicy::kDisconnect;
+
+  // --- publishing over HTTP
+  std::string publish_token;            // bearer token that POST /topics/<name> needs; empty: loopback only
+
+  // --- overload and shutdown
+  std::uint32_t high_water_percent = 90;      // of connections, descriptors or memory: /readyz turns false; 1..100
+  Milliseconds retry_after{5'000};            // told to refused peers (whole seconds on the wire); 1 s..1 h
+  Milliseconds drain_time{10'000};            // closes after SIGTERM are spread over this; 0..1 h
+};
+
+}  // namespace holdfast

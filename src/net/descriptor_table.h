@@ -1,0 +1,25 @@
+#pragma once
+
+// RLIMIT_NOFILE bounds descriptor *numbers*, and each descriptor table counts for itself. A thread with a table of its
+// own therefore has the whole limit to itself, and shares no table lock or reference count on its way to the kernel.
+
+#include <cstdint>
+
+#include "base/result.h"
+
+namespace holdfast::net {
+
+// Gives the calling thread a private copy of the process's descriptor table (unshare(2), CLONE_FILES; needs no privilege).
+// Descriptors open at that moment exist in both; those opened later in one only.
+Result<void> take_private_descriptor_table();
+
+struct DescriptorLimit {
+  std::uint64_t soft;
+  std::uint64_t hard;
+};
+// RLIMIT_NOFILE of this process.
+DescriptorLimit descriptor_limit();
+// Raises the soft limit to the hard one; returns what is then in force.
+DescriptorLimit raise_descriptor_limit();
+
+}  // namespace holdfast::net
