@@ -1,0 +1,50 @@
+#pragma once
+
+// The opening handshake of RFC 6455 4, for both roles.
+
+#include <cstddef>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "base/bytes.h"
+#include "protocol/http_request.h"
+
+namespace holdfast::protocol {
+
+// --- server
+
+struct HandshakeVerdict {
+  int status;               // 101: accept. 400, 405 (answer with "Allow: GET"), 426 (with
+                            // "Sec-WebSocket-Version: 13")
+  std::string_view reason;  // static text for the response's body; empty with 101
+  std::string_view key;     // with 101: Sec-WebSocket-Key, a view into the request
+};
+
+// Reads the client's side (RFC 6455 4.2.1): GET, HTTP/1.1, Upgrade lists websocket, Connection
+// lists upgrade, version 13, one key of 16 bytes in base64. Meant for requests with `upgrade`; any
+// other gets 400.
+HandshakeVerdict judge_handshake(const HttpRequest& request);
+
+inline constexpr std::size_t kKeyBytes = 24;     // Sec-WebSocket-Key, in base64
+inline constexpr std::size_t kAcceptBytes = 28;  // Sec-WebSocket-Accept, in base64
+inline constexpr std::size_t kSubprotocolBytesMax = 256;
+inline constexpr std::size_t kHandshakeResponseBytesMax = 512;
+
+// Writes the whole 101 response (RFC 6455 4.2.2) to `out`, room for kHandshakeResponseBytesMax, and
+// returns its size. `subprotocol`, when not empty, is a token that the client offered, of at most
+// kSubprotocolBytesMax. Any thread.
+std::size_t write_handshake_response(std::byte* out, std::string_view key,
+                                     std::string_view subprotocol = {});
+
+// --- client
+
+// A new Sec-WebSocket-Key out of 16 random bytes (RFC 6455 4.1).
+std::string make_key(std::span<const std::byte, 16> random);
+// The client's request. `host` is "name" or "name:port", `target` begins with '/'. Both free of
+// spaces and control characters: CHECKed, so the caller validates what an operator gave.
+std::string handshake_request(std::string_view host, std::string_view target, std::string_view key);
+// Whether `accept` is the server's proof for `key` (RFC 6455 4.1, 4.2.2).
+bool is_accept_of(std::string_view accept, std::string_view key);
+
+}  // namespace holdfast::protocol

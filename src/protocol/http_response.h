@@ -1,0 +1,83 @@
+#pragma once
+
+// HTTP/1.1 responses (RFC 9112): written by the server, read by the load generator.
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/bytes.h"
+#include "protocol/chunked_body.h"
+#include "protocol/http_head.h"
+#include "protocol/http_header.h"
+
+namespace holdfast::protocol {
+
+// "Not Found" for 404. Static text; "Unknown" for a status without a registered phrase.
+std::string_view status_text(int status);
+
+// A whole response. Adds Content-Length (but not to 1xx and 204, RFC 9110 8.6) and Connection:
+// keep-alive, or close, with "upgrade" listed when `headers` contain Upgrade (RFC 9110 7.8). Names
+// and values in `headers` must hold no line end: that is CHECKed, since they are ours.
+std::string http_response(int status, std::span<const HttpHeader> headers, std::string_view body,
+                          bool keep_alive);
+
+// Views into the parser, alive until its reset() or destruction.
+struct HttpResponse {
+  int status = 0;
+  std::string_view reason;  // the phrase, as sent
+  std::span<const HttpHeader> headers;
+  Bytes body;  // decoded when it came in chunks
+  bool keep_alive = false;
+
+  // The value of the first field of that name; names are compared without case.
+  std::optional<std::string_view> header(std::string_view name) const;
+};
+
+// Reads one response to a request that was not HEAD. Copies what it keeps; used by one thread at a
+// time.
+class HttpResponseParser {
+ public:
+  using Progress = HttpProgress;
+
+  // `limits` must outlive the parser.
+  explicit HttpResponseParser(const HttpLimits* limits);
+
+  // Consumes from the front of `input`. kDone: response() is whole and `input` starts at the first
+  // byte after it: after the head of a 101, the first byte of the first frame. Interim responses
+  // (other 1xx) are skipped. After kDone and kError it changes nothing until reset().
+  Progress feed(Bytes& input);
+  // The peer ended its side: kDone for a body that lasts until then, else kError.
+  Progress finish();
+  // After kDone; from head_done() on, all but the body.
+  const HttpResponse& response() const { return response_; }
+  // After kError; static text.
+  std::string_view error_reason() const { return error_reason_; }
+  bool started() const { return started_; }
+  bool head_done() const { return head_.done(); }
+  // Ready for the next response. Keeps the memory that it has.
+  void reset();
+
+ private:
+  enum class Body : std::uint8_t { kNone, kSized, kChunked, kUntilEnd };
+
+  Progress begin_body();
+  Progress read_body(Bytes& input);
+  Progress fail(std::string_view reason);
+
+  const HttpLimits* limits_;
+  HttpHeadParser head_;
+  ChunkedBody chunks_;
+  std::vector<std::byte> body_;
+  HttpResponse response_;
+  Progress progress_ = Progress::kMore;
+  Body body_kind_ = Body::kNone;
+  bool started_ = false;
+  std::uint64_t body_left_ = 0;
+  std::string_view error_reason_;
+};
+
+}  // namespace holdfast::protocol
