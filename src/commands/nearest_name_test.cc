@@ -1,0 +1,31 @@
+#include "commands/nearest_name.h"
+
+#include <gtest/gtest.h>
+
+#include <array>
+
+namespace holdfast::commands {
+namespace {
+
+constexpr std::array<std::string_view, 4> kNames = {"listen", "ping-interval", "pong-timeout",
+                                                    "io"};
+
+TEST(NearestName, ForgivesASlipOfTheKeyboard) {
+  EXPECT_EQ(nearest_name("ping-intervall", kNames), "ping-interval");
+  EXPECT_EQ(nearest_name("pign-interval", kNames), "ping-interval");
+  EXPECT_EQ(nearest_name("lisen", kNames), "listen");
+}
+
+TEST(NearestName, TakesUnderscoresForDashes) {
+  EXPECT_EQ(nearest_name("ping_intervl", kNames), "ping-interval");
+}
+
+TEST(NearestName, SuggestsNothingForAStranger) {
+  EXPECT_EQ(nearest_name("certificate", kNames), "");
+  EXPECT_EQ(nearest_name("x", kNames), "");
+  EXPECT_EQ(nearest_name("", kNames), "");
+  EXPECT_EQ(nearest_name("listen", {}), "");
+}
+
+}  // namespace
+}  // namespace holdfast::commands

@@ -1,0 +1,316 @@
+#include "commands/serve_options.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <optional>
+#include <utility>
+
+#include "commands/nearest_name.h"
+#include "commands/options_file.h"
+
+namespace holdfast::commands {
+namespace {
+
+constexpr std::uint64_t kSecond = 1000;
+constexpr std::uint64_t kMinute = 60 * kSecond;
+constexpr std::uint64_t kHour = 60 * kMinute;
+constexpr std::uint64_t kKiB = 1024;
+constexpr std::uint64_t kMiB = 1024 * kKiB;
+constexpr std::uint64_t kGiB = 1024 * kMiB;
+
+// Half the balancer's idle timeout or less, so that a late ping is still in time.
+constexpr std::array kPingPresets = {
+    Preset{"aws-alb", 25 * kSecond,
+           "an AWS application load balancer cuts after 60 s of silence by default"},
+    Preset{"aws-nlb", 150 * kSecond,
+           "an AWS network load balancer forgets a flow after 350 s by default"},
+    Preset{"cloudflare", 45 * kSecond, "Cloudflare's proxy cuts after 100 s of silence"},
+    Preset{"nginx", 25 * kSecond, "nginx cuts after proxy_read_timeout, 60 s by default"},
+    Preset{"haproxy", 20 * kSecond,
+           "HAProxy cuts after timeout client, usually 50 s, where no timeout tunnel (often 1 h) "
+           "is set"},
+};
+
+constexpr std::array<std::string_view, 3> kIoWords = {"auto", "uring", "epoll"};
+constexpr std::array<std::string_view, 2> kQueueFullWords = {"disconnect", "drop-oldest"};
+constexpr std::array<std::string_view, 4> kLogLevelWords = {"debug", "info", "warning", "error"};
+constexpr std::array<std::string_view, 2> kLogFormatWords = {"text", "json"};
+
+constexpr std::string_view kPlaces = "Where it listens";
+constexpr std::string_view kSize = "How big it is";
+constexpr std::string_view kKeepalive = "Keepalive";
+constexpr std::string_view kPeer = "Limits of one peer";
+constexpr std::string_view kPublish = "Publishing over HTTP";
+constexpr std::string_view kOverload = "Overload and shutdown";
+constexpr std::string_view kLog = "Log";
+
+constexpr std::array kTable = {
+    OptionRow{"listen", kPlaces, Addresses{&ServeSettings::listen},
+              "Where WebSocket peers come in; repeat it, or separate with commas. Port 0 lets the "
+              "kernel choose.",
+              ""},
+    OptionRow{"admin", kPlaces, AddressOrOff{&ServeSettings::admin},
+              "The operator's listener: /healthz, /readyz, /metrics, /stats. Keep it away from the "
+              "public.",
+              ""},
+    OptionRow{"backlog", kPlaces, Quantity{Unit::kCount, &ServeSettings::backlog, 1, 65535, "", {}},
+              "Connections that wait in the kernel for one worker to accept them.",
+              "0 would refuse everybody, and the kernel caps it at net.core.somaxconn, which few "
+              "machines set higher"},
+
+    OptionRow{"workers", kSize,
+              Quantity{Unit::kCount, &ServeSettings::workers, 1, 1024, "auto", {}},
+              "Threads, each with a descriptor table of its own. auto: one per CPU, or as many as "
+              "connections-max needs under the "
+              "descriptor limit, whichever is more.",
+              "each worker costs a thread, two rings and a listening socket; 1024 of them hold "
+              "millions even at a limit of 4096 descriptors"},
+    OptionRow{"connections-max", kSize,
+              Quantity{Unit::kCount, &ServeSettings::connections_max, 1, 100'000'000, "auto", {}},
+              "Open connections in all; one more is refused with 503. auto: what descriptors and "
+              "memory allow.",
+              "a connection costs the kernel about 3.8 KB, so that 100,000,000 would need 380 GB"},
+    OptionRow{"allow-fewer", kSize, Flag{&ServeSettings::allow_fewer},
+              "Start although connections-max cannot be reached, and go on with what can.", ""},
+    OptionRow{
+        "connections-per-ip-max", kSize,
+        Quantity{Unit::kCount, &ServeSettings::connections_per_ip_max, 1, 100'000'000, "off", {}},
+        "Open connections of one peer address; one more is refused with 503. Behind a balancer all "
+        "peers share its address.",
+        "more than connections-max can never be reached"},
+    OptionRow{
+        "handshakes-per-second-max", kSize,
+        Quantity{Unit::kCount, &ServeSettings::handshakes_per_second_max, 1, 10'000'000, "off", {}},
+        "Upgrades in one second, all workers together; those above are refused with 503 and may "
+        "come again.",
+        "no kernel opens ten million connections a second"},
+    OptionRow{"io", kSize, Choice{&ServeSettings::io, kIoWords},
+              "How sends and receives reach the kernel: in batches through io_uring, or one by "
+              "one. auto: io_uring where it is allowed.",
+              ""},
+
+    OptionRow{
+        "ping-interval", kKeepalive,
+        Quantity{Unit::kDuration, &ServeSettings::ping_interval, 100, kHour, "off", kPingPresets},
+        "Silence after which a peer is pinged. Keep it under the idle timeout of whatever stands "
+        "in between.",
+        "below 100 ms pings would be most of the work, and above an hour every NAT has long "
+        "forgotten the peer"},
+    OptionRow{"pong-timeout", kKeepalive,
+              Quantity{Unit::kDuration, &ServeSettings::pong_timeout, 100, kHour, "", {}},
+              "Further silence after which a pinged peer is dropped.",
+              "below 100 ms healthy peers on far networks would be dropped, and above an hour the "
+              "dead fill the machine"},
+    OptionRow{"idle-batch", kKeepalive,
+              Quantity{Unit::kDuration, &ServeSettings::idle_batch, 1, 100, "off", {}},
+              "The longest that a worker which has only keepalive to do gathers arrivals, to "
+              "handle them in one batch. Messages are never delayed.",
+              "a pong may wait that long, and above 100 ms nothing more is gained"},
+
+    OptionRow{
+        "handshake-timeout", kPeer,
+        Quantity{Unit::kDuration, &ServeSettings::handshake_timeout, 100, 5 * kMinute, "", {}},
+        "From accept to the end of the request's head; who is slower gets 408.",
+        "below 100 ms far peers cannot make it, and above 5 minutes slow heads are a cheap way to "
+        "occupy the server"},
+    OptionRow{
+        "close-timeout", kPeer,
+        Quantity{Unit::kDuration, &ServeSettings::close_timeout, 10, kMinute, "", {}},
+        "How long the server waits for a peer's end of the close handshake.",
+        "below 10 ms no remote peer can answer, and RFC 6455 lets the server leave at any time"},
+    OptionRow{"head-bytes-max", kPeer,
+              Quantity{Unit::kBytes, &ServeSettings::head_bytes_max, 256, kMiB, "", {}},
+              "Request line and headers; a longer head gets 431.",
+              "a browser's upgrade has some 500 bytes plus cookies, and a megabyte of headers is "
+              "no request but an attack"},
+    OptionRow{"message-bytes-max", kPeer,
+              Quantity{Unit::kBytes, &ServeSettings::message_bytes_max, 0, 16 * kMiB, "", {}},
+              "One WebSocket message (longer: close 1009) or HTTP body (longer: 413).",
+              "an incomplete message is held in memory, and above 16 MiB a handful of peers could "
+              "exhaust a small machine"},
+    OptionRow{"fragments-max", kPeer,
+              Quantity{Unit::kCount, &ServeSettings::fragments_max, 1, 65536, "", {}},
+              "Frames of one message; more closes with 1008.",
+              "1 forbids fragmentation, and a message of more frames than 65,536 only burns CPU"},
+    OptionRow{"queue-bytes-max", kPeer,
+              Quantity{Unit::kBytes, &ServeSettings::queue_bytes_max, kKiB, kGiB, "", {}},
+              "Bytes that wait for a peer which reads slowly; queue-full says what happens then.",
+              "below 1 KiB an ordinary hiccup counts as slow, and above 1 GiB one peer would take "
+              "the machine's memory"},
+    OptionRow{"queue-full", kPeer, Choice{&ServeSettings::queue_full, kQueueFullWords},
+              "When a peer's queue is full: disconnect it, or drop its oldest waiting messages.",
+              ""},
+
+    OptionRow{"publish-token", kPublish, Secret{&ServeSettings::publish_token},
+              "Bearer token that POST /topics/<name> must bring. Without one, only loopback may "
+              "publish. Prefer the environment or the file: "
+              "a command line can be read by every user of the machine.",
+              ""},
+
+    OptionRow{"high-water-percent", kOverload,
+              Quantity{Unit::kPercent, &ServeSettings::high_water_percent, 1, 100, "", {}},
+              "Use of connections, descriptors or memory at which /readyz turns false: the signal "
+              "to scale out.",
+              "it is a share of what there is"},
+    OptionRow{"retry-after", kOverload,
+              Quantity{Unit::kDuration, &ServeSettings::retry_after, kSecond, kHour, "", {}},
+              "What refused peers are told to wait (Retry-After, rounded up to whole seconds).",
+              "the header speaks in whole seconds, and nobody waits longer than an hour"},
+    OptionRow{
+        "drain-time", kOverload,
+        Quantity{Unit::kDuration, &ServeSettings::drain_time, 0, kHour, "", {}},
+        "Closes after SIGTERM are spread evenly over this time, so that peers do not all come back "
+        "at once.",
+        "supervisors lose patience: keep it under systemd's TimeoutStopSec (90 s by default)"},
+
+    OptionRow{"log-level", kLog, Choice{&ServeSettings::log_level, kLogLevelWords},
+              "The least important lines that are written.", ""},
+    OptionRow{"log-format", kLog, Choice{&ServeSettings::log_format, kLogFormatWords},
+              "Lines for people, or one JSON object each.", ""},
+};
+
+std::string in_words(const Origin& origin) {
+  switch (origin.source) {
+    case Source::kDefault:
+      return "default";
+    case Source::kFile:
+      return origin.place;
+    case Source::kEnvironment:
+      return origin.place + " (environment)";
+    case Source::kCommandLine:
+      return origin.place + " (command line)";
+  }
+  return {};
+}
+
+// Joins what is given, from the weakest source to the strongest.
+class Resolver {
+ public:
+  Resolver() { result_.origins.resize(kTable.size()); }
+
+  void take_file(const std::string& path) {
+    Result<FileValues> file = read_options_file(path);
+    if (!file) return problem(std::move(file.error().message));
+    for (std::string& line : file->problems) problem(std::move(line));
+    for (const FileValue& value : file->values)
+      take(value.name, value.texts, {Source::kFile, value.place});
+  }
+
+  void take_environment(const std::map<std::string, std::string, std::less<>>& environment) {
+    std::vector<std::string> known = {"HOLDFAST_CONFIG"};
+    for (const OptionRow& row : kTable) {
+      known.push_back(environment_name(row));
+      const auto found = environment.find(known.back());
+      if (found == environment.end() || found->second.empty()) continue;
+      take(row.name, {found->second}, {Source::kEnvironment, known.back()});
+    }
+    warn_of_slips(environment, known);
+  }
+
+  void take_command_line(
+      const std::map<std::string, std::vector<std::string>, std::less<>>& options) {
+    for (const auto& [name, texts] : options)
+      take(name, texts, {Source::kCommandLine, "--" + name});
+  }
+
+  Result<ServeConfiguration> finish() {
+    if (problems_.empty()) check_together();
+    if (problems_.empty()) return std::move(result_);
+    return failure(fmt::format("{}", fmt::join(problems_, "\n")));
+  }
+
+ private:
+  void problem(std::string line) { problems_.push_back(std::move(line)); }
+
+  void take(std::string_view name, const std::vector<std::string>& texts, Origin origin) {
+    const OptionRow* row = find_serve_option(name);
+    if (row == nullptr) return problem(fmt::format("{}: no such option", in_words(origin)));
+    const Result<void> read = read_option(*row, texts, result_.settings);
+    if (!read) {
+      const std::string where = in_words(origin);
+      return problem(origin.source == Source::kFile
+                         ? fmt::format("{}: {}: {}", where, name, read.error().message)
+                         : fmt::format("{}: {}", where, read.error().message));
+    }
+    result_.origins[static_cast<std::size_t>(row - kTable.data())] = std::move(origin);
+  }
+
+  // A service called "holdfast" makes Kubernetes set HOLDFAST_PORT and more: strangers are no
+  // error, slips are worth a word.
+  void warn_of_slips(const std::map<std::string, std::string, std::less<>>& environment,
+                     const std::vector<std::string>& known) {
+    constexpr std::string_view kPrefix = "HOLDFAST_";
+    std::vector<std::string_view> suffixes;
+    for (const std::string& name : known)
+      suffixes.push_back(std::string_view(name).substr(kPrefix.size()));
+    for (auto at = environment.lower_bound(kPrefix);
+         at != environment.end() && at->first.starts_with(kPrefix); ++at) {
+      if (std::find(known.begin(), known.end(), at->first) != known.end()) continue;
+      const std::string_view nearest =
+          nearest_name(std::string_view(at->first).substr(kPrefix.size()), suffixes);
+      if (nearest.empty()) continue;
+      result_.warnings.push_back(
+          fmt::format("the environment's {} is no option and is ignored; did you mean {}{}?",
+                      at->first, kPrefix, nearest));
+    }
+  }
+
+  void check_together() {
+    const ServeSettings& settings = result_.settings;
+    const auto& listen = settings.listen;
+    if (!settings.admin.ends_with(":0") &&
+        std::find(listen.begin(), listen.end(), settings.admin) != listen.end()) {
+      problem(fmt::format(
+          "listen and admin both name {}; give the operator's listener a port of its own, or off",
+          settings.admin));
+    }
+    if (settings.queue_bytes_max < settings.message_bytes_max) {
+      result_.warnings.push_back(
+          "queue-bytes-max is less than message-bytes-max: a message of the full size that cannot "
+          "leave at once overflows its queue");
+    }
+  }
+
+  ServeConfiguration result_;
+  std::vector<std::string> problems_;
+};
+
+}  // namespace
+
+std::span<const OptionRow> serve_option_table() { return kTable; }
+
+const OptionRow* find_serve_option(std::string_view name) {
+  const auto same = [](char a, char b) { return a == b || (a == '-' && b == '_'); };
+  const auto found = std::find_if(kTable.begin(), kTable.end(), [&](const OptionRow& row) {
+    return std::equal(row.name.begin(), row.name.end(), name.begin(), name.end(), same);
+  });
+  return found == kTable.end() ? nullptr : &*found;
+}
+
+Result<ServeConfiguration> resolve_serve_options(const ServeInputs& inputs) {
+  std::string config_path = inputs.config_path;
+  const auto named = inputs.environment.find("HOLDFAST_CONFIG");
+  if (config_path.empty() && named != inputs.environment.end()) config_path = named->second;
+
+  Resolver resolver;
+  if (!config_path.empty()) resolver.take_file(config_path);
+  resolver.take_environment(inputs.environment);
+  resolver.take_command_line(inputs.command_line);
+  return resolver.finish();
+}
+
+std::map<std::string, std::string, std::less<>> process_environment() {
+  std::map<std::string, std::string, std::less<>> result;
+  for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry) {
+    const std::string_view text(*entry);
+    const std::size_t equals = text.find('=');
+    if (equals != std::string_view::npos)
+      result.emplace(text.substr(0, equals), text.substr(equals + 1));
+  }
+  return result;
+}
+
+}  // namespace holdfast::commands
