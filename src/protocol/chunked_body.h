@@ -42,7 +42,7 @@ class ChunkedBody {
   };
 
   HttpProgress step(std::uint8_t byte, const HttpLimits& limits, std::size_t body_bytes);
-  HttpProgress take_size_digit(std::uint8_t byte, const HttpLimits& limits, std::size_t body_bytes);
+  HttpProgress take_size_byte(std::uint8_t byte);
   HttpProgress take_trailers(Bytes& input, const HttpLimits& limits);
   HttpProgress fail(int status, std::string_view reason);
 

@@ -38,7 +38,6 @@ class LineGuard {
   bool line_seen_;
   bool line_empty_ = true;
   bool after_cr_ = false;
-  bool any_line_end_ = false;
 };
 
 // Collects a head and knows its parts. Once warm it allocates nothing.
@@ -85,9 +84,9 @@ class HttpHeadParser {
   };
   struct Callbacks;
 
-  HttpProgress parse(Bytes head_part);
+  HttpProgress parse(Bytes part, bool end);
   HttpProgress fail(int status, std::string_view reason);
-  void finish();
+  HttpProgress finish();
   void extend(Place& place, const char* at, std::size_t size) const;
   std::string_view view(Place place) const { return {text_.data() + place.begin, place.size}; }
 
@@ -100,6 +99,7 @@ class HttpHeadParser {
   Place target_;  // or a response's reason phrase
   Kind kind_;
   bool done_ = false;
+  bool field_open_ = false;
   bool too_many_headers_ = false;
   int error_status_ = 0;
   std::string_view error_reason_;

@@ -23,6 +23,9 @@ struct HttpLimits {
   std::uint64_t body_bytes_max = 65536;  // decoded: beyond it, 413
 };
 
+// Without the spaces and tabs around it.
+std::string_view trim(std::string_view text);
+
 // Compares as field names and most tokens are compared: ASCII letters without case.
 bool equals_ignoring_case(std::string_view a, std::string_view b);
 

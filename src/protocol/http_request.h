@@ -71,7 +71,7 @@ class HttpRequestParser {
 
   Progress begin_body();
   Progress judge_fields();
-  Progress judge_transfer_coding(bool has_length);
+  Progress judge_codings(int codings, int chunked);
   Progress read_body(Bytes& input);
   Progress fail(int status, std::string_view reason);
   bool split_target();

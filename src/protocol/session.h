@@ -43,11 +43,12 @@ struct Event {
                  // it
   };
   Kind kind;
-  MutableBytes payload;  // unmasked. kClose: code and reason as they were sent. kViolation: empty
+  MutableBytes payload =
+      {};  // unmasked. kClose: code and reason as they were sent. kViolation: empty
   std::uint16_t code =
       0;  // kClose: the peer's code, or 1005 when it gave none. kViolation: the code to close with
-  std::string_view reason;  // kClose: the peer's reason, valid UTF-8. kViolation: static text for
-                            // logs and the Close frame
+  std::string_view reason = {};  // kClose: the peer's reason, valid UTF-8. kViolation: static text
+                                 // for logs and the Close frame
 };
 
 // Used by one thread at a time. Owns memory only while a frame or message is incomplete, and from
@@ -79,46 +80,38 @@ class Session {
   std::size_t owned_bytes() const { return gathered_.capacity(); }
 
  private:
-  struct Header {
-    std::uint64_t payload_bytes = 0;
-    MaskKey mask{};
-    Opcode opcode = Opcode::kContinuation;
-    bool final = false;
-  };
-  enum class HeaderState : std::uint8_t { kPartial, kWhole, kWrong };
-
   std::optional<Event> next_slow(MutableBytes& input);
-  bool fill_header(MutableBytes& input);
-  std::optional<Event> violation_of_header(std::size_t size);
-  std::optional<Event> begin_payload();
+  std::optional<Event> take_header(MutableBytes& input);
+  bool fill_header(MutableBytes& input, std::size_t size);
+  std::string_view wrong_first_bytes() const;
+  void begin_payload(std::uint64_t payload_bytes);
   std::optional<Event> take_payload(MutableBytes& input);
-  std::optional<Event> check_part(MutableBytes part);
-  std::optional<Event> check_close_part(MutableBytes part);
-  std::optional<Event> finish_frame();
-  std::optional<Event> finish_control();
-  std::optional<Event> violation(CloseCode code, std::string_view reason);
-  Event close_event(MutableBytes payload);
+  std::optional<Event> check_text(Bytes part);
+  std::optional<Event> check_close(Bytes payload, std::size_t seen);
+  std::optional<Event> finish_frame(MutableBytes payload);
+  Event violation(CloseCode code, std::string_view reason);
 
   const SessionLimits* limits_;
-  GatherBuffer gathered_;  // the message's fragments, then, while one is incomplete, a control
-                           // frame's payload
+  // The open message's fragments; behind them, while one is incomplete, the payload of a control
+  // frame.
+  GatherBuffer gathered_;
   // The frame that is being read.
-  std::uint8_t header_[kFrameHeaderBytesMax];
-  std::uint8_t header_size_ = 0;
   std::uint32_t payload_left_ = 0;
   std::uint32_t payload_taken_ = 0;
   MaskKey mask_{};
-  Opcode opcode_ = Opcode::kContinuation;
-  bool final_ = false;
+  std::uint8_t header_[kFrameHeaderBytesMax];
+  std::uint8_t header_size_ = 0;
   bool in_payload_ = false;
+  bool final_ = false;
+  Opcode opcode_ = Opcode::kContinuation;
   // The message that is open; kContinuation when there is none.
   Opcode message_opcode_ = Opcode::kContinuation;
-  std::uint32_t message_bytes_ = 0;
-  std::uint32_t fragments_ = 0;
-  Utf8Checker utf8_;  // of the open text message, or of a Close frame's reason
   Role role_;
   bool over_ = false;       // kClose or kViolation was told
   bool delivered_ = false;  // the last event's payload lies in gathered_
+  Utf8Checker utf8_;        // of the open text message, or of a Close frame's reason
+  std::uint32_t message_bytes_ = 0;
+  std::uint32_t fragments_ = 0;
 };
 static_assert(sizeof(Session) <= 96,
               "lives on the stack of every receive, and is kept for every half-sent frame");
