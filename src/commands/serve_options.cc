@@ -248,7 +248,8 @@ class Resolver {
       suffixes.push_back(std::string_view(name).substr(kPrefix.size()));
     for (auto at = environment.lower_bound(kPrefix);
          at != environment.end() && at->first.starts_with(kPrefix); ++at) {
-      if (std::find(known.begin(), known.end(), at->first) != known.end()) continue;
+      const bool generators = at->first.starts_with("HOLDFAST_LOAD_");
+      if (generators || std::find(known.begin(), known.end(), at->first) != known.end()) continue;
       const std::string_view nearest =
           nearest_name(std::string_view(at->first).substr(kPrefix.size()), suffixes);
       if (nearest.empty()) continue;

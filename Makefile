@@ -1,0 +1,38 @@
+# The front door: each target does all the set-up that it needs. The work itself is done by CMake presets and by scripts/.
+CONNECTIONS ?= 100000
+JOBS ?= $(shell nproc)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test build check bench format
+
+help:
+	@echo "make demo    build, tune, hold $(CONNECTIONS) connections here and prove it (CONNECTIONS=600000 for the full thing)"
+	@echo "make test    build, and run every test: units, real clients, 100,000 connections, drain, reaping"
+	@echo "make build   the program alone: build/release/holdfast"
+	@echo "make check   all that CI runs: format, tidy, rooms, tests, sanitizers, fuzzers"
+	@echo "make bench   the benchmarks, each beside the floor program"
+	@echo "make format  clang-format over our sources"
+
+demo:
+	@CONNECTIONS=$(CONNECTIONS) scripts/demo
+
+test:
+	@scripts/bootstrap --tests
+	@cmake --preset release >/dev/null
+	@cmake --build --preset release -j $(JOBS)
+	@ctest --preset release -j $(JOBS)
+
+build:
+	@scripts/bootstrap
+	@cmake --preset release >/dev/null
+	@cmake --build --preset release -j $(JOBS) --target holdfast
+
+check:
+	@scripts/check
+
+bench:
+	@scripts/bench
+
+format:
+	@scripts/bootstrap --check
+	@git ls-files '*.h' '*.cc' | xargs clang-format-19 -i
