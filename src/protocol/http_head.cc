@@ -6,6 +6,11 @@
 #include "base/check.h"
 
 namespace holdfast::protocol {
+namespace {
+
+constexpr std::string_view kVersionRefused = "HTTP version not supported";
+
+}  // namespace
 
 LineGuard::Stretch LineGuard::scan(Bytes input) {
   const std::string_view text = as_text(input);
@@ -62,6 +67,7 @@ struct HttpHeadParser::Callbacks {
     return HPE_OK;
   }
   static int on_value(llhttp_t* parser, const char* at, std::size_t size) {
+    if (!self(parser).field_open_) return HPE_USER;
     self(parser).extend(self(parser).fields_.back().value, at, size);
     return HPE_OK;
   }
@@ -134,20 +140,21 @@ HttpProgress HttpHeadParser::parse(Bytes part, bool end) {
   parser_.data = this;  // set anew each time: the parser may have moved
   const llhttp_errno_t error = llhttp_execute(&parser_, text_.data() + begin, text.size());
   if (error == HPE_PAUSED) return end ? finish() : fail(400, "head ends too early");
-  if (error == HPE_OK) return end ? fail(400, "head does not end") : HttpProgress::kMore;
+  // Only the preface of HTTP/2 goes on behind its empty line (RFC 9113 3.4).
+  if (error == HPE_OK) return end ? fail(505, kVersionRefused) : HttpProgress::kMore;
+  if (error == HPE_INVALID_VERSION) return fail(505, kVersionRefused);
   if (too_many_headers_) return fail(431, "too many header fields");
-  if (error == HPE_INVALID_VERSION || error == HPE_PAUSED_H2_UPGRADE) {
-    return fail(505, "HTTP version not supported");
-  }
   const char* reason = llhttp_get_error_reason(&parser_);
   return fail(400, reason != nullptr ? reason : "malformed head");
 }
 
 HttpProgress HttpHeadParser::finish() {
   if (parser_.http_major != 1 || parser_.http_minor > 1) {
-    return fail(505, "HTTP version not supported");
+    return fail(505, kVersionRefused);
   }
   for (const Field& field : fields_) {
+    // RFC 9110 5.1: a name is a token, of at least one character; llhttp takes none as well.
+    if (field.name.size == 0) return fail(400, "header field without name");
     headers_.push_back({view(field.name), trim(view(field.value))});
   }
   done_ = true;
