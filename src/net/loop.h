@@ -28,7 +28,7 @@ using Descriptor = int;
 struct Completion {
   enum class Kind : std::uint8_t {
     kAccepted,      // `descriptor` is new and non-blocking; `listener` says where it came in
-    kAcceptFailed,  // out of descriptors or memory: `error`; the loop lets the listener rest for 100 ms
+    kAcceptFailed,  // out of descriptors or memory: `error`; see LoopOptions::emergency_answer
     kConnected,     // the connect() of `descriptor` ended: `error` is 0 or an errno; on error close() it
     kReceived,      // `bytes` lie in the loop's buffer, may be written to, and live until the next next()
     kClosed,        // the peer ended its side (`error` 0) or the connection failed (`error`); close() it
@@ -39,7 +39,7 @@ struct Completion {
   Descriptor descriptor = -1;
   Descriptor listener = -1;
   int error = 0;
-  MutableBytes bytes;
+  MutableBytes bytes = {};
 };
 
 // A send that the kernel did not take whole: `taken` bytes of it went out. `error` is EAGAIN when the socket's buffer
@@ -59,6 +59,9 @@ struct LoopOptions {
   std::uint32_t receive_slot_bytes = 512;
   // Connections accepted in one turn and from one listener, so that a storm cannot starve those who are in.
   std::uint32_t accepts_per_turn_max = 512;
+  // What a peer is told that was connected by the kernel when no descriptor was left: a descriptor kept in reserve takes it,
+  // answers, and closes it; then the listener rests for 100 ms. So a full table never makes the loop spin. Static storage.
+  Bytes emergency_answer = {};
   // Bytes taken from one peer in one turn, so that one busy peer cannot starve the others.
   std::uint32_t receive_bytes_per_turn_max = 256 * 1024;
 };
@@ -70,6 +73,8 @@ struct ListenOptions {
 
 class Loop {
  public:
+  static constexpr std::size_t kPiecesPerSendMax = 64;
+
   virtual ~Loop() = default;
 
   // Sleeps until something completes, the waker is woken or `deadline` passes. When `not_before` lies in the future,
@@ -79,9 +84,10 @@ class Loop {
   virtual std::optional<Completion> next() = 0;
 
   // Queues bytes for a socket. They must stay where they are until flush() returns. `tag` comes back in Unsent.
-  // Two sends to one descriptor in one turn leave in their order.
+  // Sends to one descriptor leave in their order, and once one was not taken whole, those behind it are not tried in this
+  // turn. One send of several pieces is far cheaper than several sends to one descriptor.
   virtual void send(Descriptor descriptor, Bytes bytes, std::uint32_t tag) = 0;
-  // The same from several places in one write (at most 64 pieces); the span itself is copied.
+  // The same from several places in one write (at most kPiecesPerSendMax); the span itself is copied.
   virtual void send(Descriptor descriptor, std::span<const Bytes> pieces, std::uint32_t tag) = 0;
   // Hands every queued send to the kernel, then does the queued shutdowns and closes. Returns what was not taken whole,
   // in the order of the sends; the span lives until the next call of send() or flush().
@@ -97,6 +103,7 @@ class Loop {
   // The same with RST in place of FIN: what is unsent is lost, and no TIME_WAIT is left.
   virtual void reset(Descriptor descriptor) = 0;
 
+  // A listening socket whose connections come as kAccepted. On this thread's table only: closing it elsewhere is no matter.
   virtual Result<Descriptor> listen(const Address& address, const ListenOptions& options) = 0;
   virtual Result<Address> local_address(Descriptor descriptor) const = 0;
   virtual Result<Address> peer_address(Descriptor descriptor) const = 0;
@@ -108,8 +115,6 @@ class Loop {
   virtual Instant now() const = 0;
   // "io_uring" or "epoll"; for logs and reports.
   virtual std::string_view io_name() const = 0;
-  // Descriptors of this thread's table that are in use, and how many there may be.
-  virtual std::uint32_t descriptors_max() const = 0;
 };
 
 // A loop of this thread: call it on the thread that will use it, after it has its own descriptor table. `waker` may be
