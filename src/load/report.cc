@@ -53,6 +53,32 @@ double OwnUse::share_of_cpus() const {
   return available == 0 ? 0 : static_cast<double>((user + system).count()) / available;
 }
 
+void add(MessageFacts& into, const MessageFacts& other) {
+  into.sent += other.sent;
+  add(into.refused, other.refused);
+  into.expected += other.expected;
+  into.received += other.received;
+  into.duplicates += other.duplicates;
+  into.reordered += other.reordered;
+  into.wrong += other.wrong;
+  into.foreign += other.foreign;
+  into.unsent += other.unsent;
+  into.received_bytes += other.received_bytes;
+  into.latency.add(other.latency);
+  into.lateness.add(other.lateness);
+  into.publishing.add(other.publishing);
+}
+
+void Report::count_pings_by_second() {
+  pings.in_whole_seconds = pings.most_in_a_second = 0;
+  for (std::uint64_t i = 0; i < pings.whole_seconds; ++i) {
+    const auto at = static_cast<std::uint64_t>(pings.first_whole_second - series_start) + i;
+    if (at >= series.size()) break;
+    pings.in_whole_seconds += series[at].pings;
+    pings.most_in_a_second = std::max(pings.most_in_a_second, series[at].pings);
+  }
+}
+
 std::uint64_t Report::missing() const {
   const std::uint64_t accounted = held + odd.opened;
   return connections > accounted ? connections - accounted : 0;

@@ -41,7 +41,8 @@ struct PingFacts {
   std::uint64_t total = 0;
   std::uint64_t least = 0;  // on one connection
   std::uint64_t most = 0;
-  std::uint64_t whole_seconds = 0;          // of the hold; its broken first and last ones are left out
+  std::int64_t first_whole_second = 0;      // since 1970; the hold's broken first and last seconds are left out
+  std::uint64_t whole_seconds = 0;
   std::uint64_t in_whole_seconds = 0;       // pings of those, on all connections
   std::uint64_t most_in_a_second = 0;
 };
@@ -64,6 +65,7 @@ struct MessageFacts {
 
   std::uint64_t missing() const { return expected > received ? expected - received : 0; }
 };
+void add(MessageFacts& into, const MessageFacts& other);
 
 // One drop and return of a storm.
 struct StormRound {
@@ -144,6 +146,8 @@ struct Report {
   std::vector<Second> series;
   Verdict verdict;
 
+  // What the series says of pings in `whole_seconds` from `first_whole_second` on.
+  void count_pings_by_second();
   std::uint64_t missing() const;  // connections asked for and not held, without odd ones that were opened
 };
 

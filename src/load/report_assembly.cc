@@ -5,22 +5,6 @@
 namespace holdfast::load {
 namespace {
 
-void add_messages(MessageFacts& into, const MessageFacts& from) {
-  into.sent += from.sent;
-  add(into.refused, from.refused);
-  into.expected += from.expected;
-  into.received += from.received;
-  into.duplicates += from.duplicates;
-  into.reordered += from.reordered;
-  into.wrong += from.wrong;
-  into.foreign += from.foreign;
-  into.unsent += from.unsent;
-  into.received_bytes += from.received_bytes;
-  into.latency.add(from.latency);
-  into.lateness.add(from.lateness);
-  into.publishing.add(from.publishing);
-}
-
 void add_pings(PingFacts& into, const PingFacts& from) {
   if (from.connections == 0) return;
   into.least = into.connections == 0 ? from.least : std::min(into.least, from.least);
@@ -33,10 +17,9 @@ void count_whole_seconds(Report& report, const Conductor& conductor, Instant ori
   for (std::size_t i = 0; i < report.series.size(); ++i) {
     const Instant begin = origin + std::chrono::seconds(i);
     if (begin < conductor.hold_began() || begin + std::chrono::seconds(1) > conductor.hold_ended()) continue;
-    ++report.pings.whole_seconds;
-    report.pings.in_whole_seconds += report.series[i].pings;
-    report.pings.most_in_a_second = std::max(report.pings.most_in_a_second, report.series[i].pings);
+    if (report.pings.whole_seconds++ == 0) report.pings.first_whole_second = report.series_start + static_cast<std::int64_t>(i);
   }
+  report.count_pings_by_second();
 }
 
 void add_rounds(Report& report, const Conductor& conductor, std::span<const WorkerOutcome> outcomes) {
@@ -95,7 +78,7 @@ Report assemble_report(const LoadPlan& plan, const Conductor& conductor, std::sp
     report.held += outcome.held;
     expecting += outcome.expecting;
     last_answer = std::max(last_answer, outcome.last_answer);
-    add_messages(report.messages, tally.messages);
+    add(report.messages, tally.messages);
     add_pings(report.pings, outcome.pings);
     if (report.series.size() < tally.seconds.size()) report.series.resize(tally.seconds.size());
     for (std::size_t i = 0; i < tally.seconds.size(); ++i) add(report.series[i], tally.seconds[i]);
