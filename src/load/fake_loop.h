@@ -116,6 +116,7 @@ class FakeLoop final : public net::Loop {
     return descriptor;
   }
   Instant now() const override { return now_; }
+  Instant clock() const override { return now(); }
   std::string_view io_name() const override { return "fake"; }
 
  private:

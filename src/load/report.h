@@ -128,7 +128,7 @@ struct Report {
   Reasons refused;
   std::uint64_t never_tried = 0;
   Duration time_to_open{0};  // from the first connect() to the last answer
-  Histogram opening;         // from each connect() to its 101
+  Histogram opening;         // from each connect() to its 101; the returns of a storm among them
 
   // Holding.
   std::uint64_t held = 0;  // open at the end of the hold; without the odd ones

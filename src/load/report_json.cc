@@ -248,11 +248,18 @@ Json json_of(const Report& report, Detail detail) {
   return json;
 }
 
+// A null would pass for an empty list.
+const Json& list_at(const Json& json, const char* name) {
+  const Json& list = json.at(name);
+  if (!list.is_array()) throw std::invalid_argument(fmt::format("'{}' is not a list", name));
+  return list;
+}
+
 Report report_from(const Json& json) {
   Report report;
   json.at("version").get_to(report.version);
   json.at("command_line").get_to(report.command_line);
-  for (const Json& machine : json.at("machines")) report.machines.push_back(machine_from(machine));
+  for (const Json& machine : list_at(json, "machines")) report.machines.push_back(machine_from(machine));
   json.at("url").get_to(report.url);
   json.at("scenario").get_to(report.scenario);
   const Json& verdict = json.at("verdict");
@@ -283,11 +290,11 @@ Report report_from(const Json& json) {
   holding.at("pings_in_all").get_to(report.pings_in_all);
   report.pings = pings_from(holding.at("pings"));
   report.messages = messages_from(json.at("messages"));
-  for (const Json& round : json.at("storm")) report.rounds.push_back(round_from(round));
+  for (const Json& round : list_at(json, "storm")) report.rounds.push_back(round_from(round));
   report.odd = odd_from(json.at("odd_peers"));
   report.own = own_from(json.at("generator"));
   json.at("series").at("first_second").get_to(report.series_start);
-  for (const Json& second : json.at("series").at("seconds")) report.series.push_back(second_from(second));
+  for (const Json& second : list_at(json.at("series"), "seconds")) report.series.push_back(second_from(second));
   return report;
 }
 

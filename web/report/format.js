@@ -7,7 +7,7 @@ export function compact(value) {
   const size = Math.abs(value);
   if (size >= 1e6) return `${trim(value / 1e6)}M`;
   if (size >= 1e4) return `${trim(value / 1e3)}k`;
-  return Number.isInteger(value) ? String(value) : trim(value);
+  return Number.isInteger(value) ? count(value) : trim(value);
 }
 
 const trim = (value) => String(Number(value.toPrecision(3)));
@@ -30,7 +30,7 @@ export function bytes(value) {
   return unit === 0 ? `${value} B` : `${value.toFixed(1)} ${units[unit]}`;
 }
 
-export const percent = (share) => `${(share * 100).toFixed(share < 0.1 ? 1 : 0)} %`;
+export const percent = (share) => `${(share * 100).toFixed(share < 0.1 ? 1 : 0)}\u00a0%`;
 
 // 75 -> "1:15", as a place on the time axis.
 export function clock(seconds) {

@@ -15,7 +15,7 @@ function showHead(report) {
   by('verdict').textContent = verdict.text;
   by('verdict').className = verdict.result;
   const began = new Date(report.series.first_second * 1000);
-  by('subtitle').append(element('code', {}, report.url), ` · ${began.toLocaleString()} · held for ${duration(report.holding.held_for_ns)}`);
+  by('subtitle').append(element('code', {}, report.url), ` · ${began.toISOString().replace('T', ' ').slice(0, 19)} UTC · held for ${duration(report.holding.held_for_ns)}`);
   by('notes').append(...verdict.notes.map((note) => element('li', {}, note)));
 }
 
@@ -101,7 +101,7 @@ function showTables({ opening, holding, messages, storm, odd_peers: odd, machine
 function showFoot(report) {
   by('footer').append(
     ...report.command_line.split('\n').map((line) => element('pre', {}, line)),
-    element('p', {}, `holdfast ${report.version} · ${report.asked.workers} workers over ${report.asked.io} · ${count(report.asked.source_addresses)} source addresses · ` +
+    element('p', {}, `holdfast ${report.version} · ${report.asked.workers} workers over ${report.asked.io} · ${count(report.asked.source_addresses)} source address${report.asked.source_addresses === 1 ? '' : 'es'} · ` +
       'Latency counts from the time at which a message should have left. Percentiles come from merged histograms. Clients that never connected are counted.'));
 }
 
