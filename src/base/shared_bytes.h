@@ -29,7 +29,7 @@ class SharedBytes {
   }
   static SharedBytes copy_of(Bytes bytes) {
     SharedBytes result = allocate(bytes.size());
-    if (!bytes.empty()) std::memcpy(result.header_ + 1, bytes.data(), bytes.size());
+    if (!bytes.empty()) std::memcpy(result.data(), bytes.data(), bytes.size());
     return result;
   }
 

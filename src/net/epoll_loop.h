@@ -36,6 +36,7 @@ class EpollLoop final : public Loop {
   Result<Address> peer_address(Descriptor descriptor) const override;
   Result<Descriptor> connect(const std::optional<Address>& from, const Address& to) override;
   Instant now() const override { return now_; }
+  Instant clock() const override;
   std::string_view io_name() const override { return transport_->name(); }
 
  private:

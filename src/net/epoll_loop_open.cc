@@ -73,6 +73,8 @@ Result<Descriptor> EpollLoop::connect(const std::optional<Address>& from, const 
   return descriptor;
 }
 
+Instant EpollLoop::clock() const { return monotonic_now(); }
+
 Result<Address> EpollLoop::local_address(Descriptor descriptor) const {
   sockaddr_storage address{};
   socklen_t length = sizeof address;

@@ -113,6 +113,8 @@ class Loop {
 
   // The instant of the last return of wait(). One reading per turn.
   virtual Instant now() const = 0;
+  // The instant of the call: a reading of the clock each time.
+  virtual Instant clock() const = 0;
   // "io_uring" or "epoll"; for logs and reports.
   virtual std::string_view io_name() const = 0;
 };

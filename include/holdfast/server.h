@@ -1,0 +1,66 @@
+#pragma once
+
+// A server in this process.
+//
+//   Server server(options);
+//   server.route("/echo", std::make_shared<Echo>());
+//   if (auto problem = server.start()) … say it …
+//   … server.drain(); while (!server.is_drained()) … ; server.stop();
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "holdfast/handler.h"
+#include "holdfast/options.h"
+
+namespace holdfast {
+
+namespace server {
+class Cluster;
+}
+
+class Server {
+ public:
+  explicit Server(Options options);
+  ~Server();  // stops
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+
+  // Before start(). `path` is exact ("/echo") or ends in "/*", which stands for one or more characters ("/topics/*"); the first
+  // that fits serves. At most 255.
+  void route(std::string path, std::shared_ptr<Handler> handler);
+  // The same for the operator's listener (Options::admin).
+  void admin_route(std::string path, std::shared_ptr<Handler> handler);
+
+  // Starts the workers and returns when all of them listen. Nothing on success, else what is wrong and what would be right,
+  // naming the option. Call once.
+  std::optional<std::string> start();
+
+  // After start(). The addresses really bound.
+  std::vector<std::string> listening() const;
+  std::string admin_listening() const;  // empty when off
+  std::uint32_t workers() const;
+  std::uint64_t connections_max() const;  // what `auto` came to, or what can be had with allow_fewer
+  std::string io_name() const;            // "io_uring" or "epoll"
+  std::vector<std::string> warnings() const;
+
+  // Any thread: refuses newcomers and closes the open ones with 1001, evenly over Options::drain_time.
+  void drain();
+  bool is_drained() const;  // no connection is left
+  std::uint64_t connections() const;
+  // Ends all at once: no close frames. Returns when the workers have ended.
+  void stop();
+
+  // Any thread.
+  Publisher& publisher();
+  // For the admin room: the counters behind all this.
+  const server::Cluster& cluster() const { return *cluster_; }
+
+ private:
+  std::unique_ptr<server::Cluster> cluster_;
+};
+
+}  // namespace holdfast

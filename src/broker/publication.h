@@ -1,0 +1,18 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "base/shared_bytes.h"
+
+namespace holdfast::broker {
+
+// One message on its way to everyone who wants its topic. `wire` is what each of them is sent: encoded once, by the publisher.
+struct Publication {
+  std::string topic;
+  SharedBytes wire;
+};
+
+using SharedPublication = std::shared_ptr<const Publication>;
+
+}  // namespace holdfast::broker

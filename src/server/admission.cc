@@ -1,0 +1,47 @@
+#include "server/admission.h"
+
+namespace holdfast::server {
+
+Admission::Admission(const AdmissionLimits& limits) : limits_(limits) {
+  if (limits.per_address_max > 0) per_address_.reset(new std::atomic<std::uint32_t>[kBuckets]());
+}
+
+bool Admission::take_handshake(Instant now) {
+  if (limits_.handshakes_per_second_max == 0) return true;
+  const auto second = static_cast<std::uint64_t>(
+      std::chrono::duration_cast<std::chrono::seconds>(now.time_since_epoch()).count() & 0xFFFFFFFF);
+  std::uint64_t seen = handshakes_.load(std::memory_order_relaxed);
+  while (true) {
+    const std::uint64_t count = seen >> 32 == second ? seen & 0xFFFFFFFF : 0;
+    if (count >= limits_.handshakes_per_second_max) return false;
+    if (handshakes_.compare_exchange_weak(seen, second << 32 | (count + 1), std::memory_order_relaxed)) return true;
+  }
+}
+
+std::optional<Refusal> Admission::enter(Instant now, std::uint32_t address_hash) {
+  if (is_draining()) return Refusal::kDraining;
+  if (connections_.fetch_add(1, std::memory_order_relaxed) >= limits_.connections_max) {
+    connections_.fetch_sub(1, std::memory_order_relaxed);
+    return Refusal::kConnectionsMax;
+  }
+  if (per_address_ != nullptr) {
+    auto& count = per_address_[address_hash % kBuckets];
+    if (count.fetch_add(1, std::memory_order_relaxed) >= limits_.per_address_max) {
+      count.fetch_sub(1, std::memory_order_relaxed);
+      connections_.fetch_sub(1, std::memory_order_relaxed);
+      return Refusal::kPerAddress;
+    }
+  }
+  if (!take_handshake(now)) {
+    leave(address_hash);
+    return Refusal::kRate;
+  }
+  return std::nullopt;
+}
+
+void Admission::leave(std::uint32_t address_hash) {
+  connections_.fetch_sub(1, std::memory_order_relaxed);
+  if (per_address_ != nullptr) per_address_[address_hash % kBuckets].fetch_sub(1, std::memory_order_relaxed);
+}
+
+}  // namespace holdfast::server

@@ -1,0 +1,80 @@
+#pragma once
+
+// The server as its parts see it: workers on their threads, what they share, and what an operator may read of them.
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "broker/broker.h"
+#include "holdfast/options.h"
+#include "net/loop.h"
+#include "server/admission.h"
+#include "server/counters.h"
+#include "server/router.h"
+#include "server/sizing.h"
+#include "server/worker.h"
+
+namespace holdfast::server {
+
+class Cluster final : public Publisher {
+ public:
+  explicit Cluster(Options options);
+  ~Cluster() override;
+
+  Router& router() { return router_; }
+  Router& admin_router() { return admin_router_; }
+
+  std::optional<std::string> start();
+  void drain();
+  void stop();
+  bool publish(std::string_view topic, MessageKind kind, std::span<const std::byte> payload) override;
+
+  // Any thread, after start().
+  const Options& options() const { return options_; }
+  const Sizing& sizing() const { return sizing_; }
+  const Admission& admission() const { return *admission_; }
+  const std::vector<std::unique_ptr<Counters>>& counters() const { return counters_; }  // one for each worker
+  const std::vector<std::string>& addresses() const { return addresses_; }
+  const std::string& admin_address() const { return admin_address_; }
+  const std::string& io_name() const { return io_name_; }
+  std::uint64_t connections() const;
+  std::uint64_t descriptors() const;  // connections in any state
+  bool is_draining() const { return admission_ != nullptr && admission_->is_draining(); }
+  std::uint64_t descriptor_limit() const { return descriptor_limit_; }
+
+ private:
+  struct Thread;
+
+  std::optional<std::string> prepare();
+  std::optional<std::string> launch(Thread& thread);
+  void run(Thread& thread);
+  std::optional<std::string> open_listeners(Thread& thread, net::Loop& loop, Worker& worker);
+  WorkerSettings worker_settings() const;
+
+  Options options_;
+  Router router_;
+  Router admin_router_;
+  Sizing sizing_{};
+  std::uint64_t descriptor_limit_ = 0;
+  std::unique_ptr<Admission> admission_;
+  std::unique_ptr<Admission> admin_admission_;
+  std::vector<std::unique_ptr<net::Waker>> wakers_;
+  std::vector<std::unique_ptr<broker::Mailbox>> mailboxes_;
+  std::unique_ptr<broker::Broker> broker_;
+  std::vector<std::unique_ptr<Counters>> counters_;
+  Counters admin_counters_;
+  std::vector<std::unique_ptr<Thread>> threads_;  // the workers', then the operator's
+  std::vector<std::string> addresses_;
+  std::string admin_address_;
+  std::string io_name_;
+  std::atomic<bool> drain_asked_{false};
+  std::atomic<bool> stop_asked_{false};
+};
+
+}  // namespace holdfast::server

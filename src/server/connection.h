@@ -1,0 +1,70 @@
+#pragma once
+
+// What the server knows of a connection: 16 bytes each, and a Busy only while it is in the middle of something.
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+
+#include "base/time.h"
+#include "protocol/http_request.h"
+#include "protocol/session.h"
+#include "server/outbox.h"
+
+namespace holdfast::server {
+
+// What an idle peer does not need: half a request, half a message, or bytes that the socket did not take.
+struct Busy {
+  std::unique_ptr<protocol::HttpRequestParser> request;
+  std::optional<protocol::Session> session;
+  Outbox outbox;
+
+  bool is_empty() const { return request == nullptr && !session && outbox.is_empty(); }
+};
+
+//   kFree ─accept─► kRequest ─101─► kOpen ─our Close─► kClosing ─┐
+//                      │              │                          ├─► kFree
+//                      └─refusal──► kLingering ◄──violation──────┘
+enum class State : std::uint8_t {
+  kFree,
+  kRequest,    // an HTTP request is awaited or under way. Deadline: handshake_timeout
+  kOpen,       // a WebSocket
+  kClosing,    // our Close is sent, the peer's is awaited. Deadline: close_timeout
+  kLingering,  // our FIN is sent or due; what still comes is thrown away. Deadline: close_timeout
+};
+
+struct Connection {
+  enum Flag : std::uint8_t {
+    kPinged = 1,       // a ping is out; `since` is when it was sent
+    kAligned = 2,      // kOpen: the last ping went out at this connection's own phase of the interval
+    kKeptAlive = 2,    // kRequest: an earlier request was answered
+    kQueued = 4,       // the transmit queue holds pieces for it in this turn
+    kEndWhenSent = 8,  // after the last queued byte: FIN (kLingering) or close
+    kRefuse = 16,      // over a limit: the request will be answered 503
+    kWaitsWritable = 32,
+    kCounted = 64,     // counted in Admission
+    kHandshakeDone = 128,  // kLingering: both sent a Close, so TCP may end at once
+  };
+
+  std::unique_ptr<Busy> busy;
+  // kOpen: last byte from the peer, or the ping while kPinged. Else: when the state was entered, which its deadline counts from.
+  Tick since = 0;
+  State state = State::kFree;
+  std::uint8_t flags = 0;
+  std::uint8_t route = 0;
+  std::uint8_t ending = 0;  // kClosing, kLingering: the Ending to count
+
+  bool has(Flag flag) const { return (flags & flag) != 0; }
+  void set(Flag flag) { flags = static_cast<std::uint8_t>(flags | flag); }
+  void clear(Flag flag) { flags = static_cast<std::uint8_t>(flags & ~flag); }
+  Busy& make_busy() {
+    if (busy == nullptr) busy = std::make_unique<Busy>();
+    return *busy;
+  }
+  void rest() {
+    if (busy != nullptr && busy->is_empty()) busy.reset();
+  }
+};
+static_assert(sizeof(Connection) == 16, "a byte more is a megabyte more for a million of them");
+
+}  // namespace holdfast::server

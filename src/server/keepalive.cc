@@ -1,0 +1,48 @@
+#include "server/keepalive.h"
+
+#include <algorithm>
+
+namespace holdfast::server {
+
+void Keepalive::wake(Instant now) {
+  if (next_due_ != kNever || interval_ == Duration(0)) return;
+  last_run_ = now;
+  schedule(now, table_.end());
+}
+
+// How far the walk has to go to keep its pace of kPasses tables an interval. At most one whole table: after a long stall the
+// missed passes are not caught up in one burst.
+int Keepalive::steps_until(Instant now, int end) {
+  const double tables = static_cast<double>((now - last_run_).count()) * kPasses / static_cast<double>(interval_.count());
+  last_run_ = now;
+  const double due = std::min(tables, 1.0) * end + carried_;
+  const int steps = static_cast<int>(due);
+  carried_ = due - steps;
+  return steps;
+}
+
+bool Keepalive::is_due(Connection& connection, Instant now) const {
+  if (connection.has(Connection::kPinged)) return false;
+  const auto silent = std::chrono::milliseconds(ticks_since(tick_of(now), connection.since));
+  if (static_cast<std::uint32_t>(cursor_) % kPasses == pass_) {
+    const bool due = !connection.has(Connection::kAligned) || silent >= interval_ / 2;
+    connection.set(Connection::kAligned);
+    return due;
+  }
+  if (silent + interval_ / (2 * kPasses) < interval_) return false;
+  connection.clear(Connection::kAligned);
+  return true;
+}
+
+void Keepalive::schedule(Instant now, int end) {
+  if (end == 0) {
+    next_due_ = kNever;
+    return;
+  }
+  // A small table is looked at less often, so that a quiet server sleeps; at least once a pass.
+  const Duration pass = interval_ / kPasses;
+  const Duration for_rows = pass * kRowsPerSweepMin / std::max(end, 1);
+  next_due_ = now + std::clamp(for_rows, std::min(kSweepEvery, pass), pass);
+}
+
+}  // namespace holdfast::server

@@ -1,0 +1,61 @@
+#pragma once
+
+// Bytes that a peer's socket did not take: whole buffers shared with other peers, or copies of what was not shared.
+
+#include <cstdint>
+#include <deque>
+
+#include "base/bytes.h"
+#include "base/shared_bytes.h"
+
+namespace holdfast::server {
+
+class Outbox {
+ public:
+  struct Entry {
+    SharedBytes bytes;
+    std::uint32_t sent = 0;    // of them, already taken by the socket
+    bool droppable = false;    // one whole message of a topic, none of it sent
+    Bytes rest() const { return bytes.bytes().subspan(sent); }
+  };
+
+  bool is_empty() const { return entries_.empty(); }
+  std::uint64_t bytes() const { return bytes_; }
+
+  void push(SharedBytes bytes, std::uint32_t sent, bool droppable) {
+    bytes_ += bytes.size() - sent;
+    entries_.push_back({std::move(bytes), sent, droppable && sent == 0});
+  }
+  // Takes `count` bytes off the front: the socket has them.
+  void consume(std::uint64_t count) {
+    bytes_ -= count;
+    while (count > 0) {
+      Entry& front = entries_.front();
+      const std::uint64_t left = front.bytes.size() - front.sent;
+      if (count < left) {
+        front.sent += static_cast<std::uint32_t>(count);
+        front.droppable = false;
+        return;
+      }
+      count -= left;
+      entries_.pop_front();
+    }
+  }
+  // Drops the oldest droppable message. False when there is none.
+  bool drop_oldest() {
+    for (auto entry = entries_.begin(); entry != entries_.end(); ++entry) {
+      if (!entry->droppable) continue;
+      bytes_ -= entry->bytes.size();
+      entries_.erase(entry);
+      return true;
+    }
+    return false;
+  }
+  const std::deque<Entry>& entries() const { return entries_; }
+
+ private:
+  std::deque<Entry> entries_;
+  std::uint64_t bytes_ = 0;
+};
+
+}  // namespace holdfast::server

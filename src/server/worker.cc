@@ -1,0 +1,229 @@
+#include "server/worker.h"
+
+#include <algorithm>
+#include <bit>
+
+#include "base/check.h"
+
+namespace holdfast::server {
+namespace {
+
+// Mail of one turn: a flood of publications must not keep the worker from its sockets.
+constexpr std::uint32_t kMailPerTurn = 256;
+// Below so many arrivals a second, a turn for each costs too little to make anyone wait.
+constexpr std::uint32_t kBusyArrivalsPerSecond = 250;
+constexpr Duration kWindow = std::chrono::seconds(1);
+constexpr Duration kPromptFor = std::chrono::seconds(1);
+constexpr Duration kDrainStep = std::chrono::milliseconds(20);
+
+}  // namespace
+
+Worker::Worker(const WorkerSettings& settings, const Router& router, Admission& admission, net::Loop& loop,
+               broker::Mailbox& mailbox, broker::Broker& broker, Counters& counters)
+    : settings_(settings),
+      router_(router),
+      admission_(admission),
+      loop_(loop),
+      mailbox_(mailbox),
+      broker_(broker),
+      counters_(counters),
+      table_(settings.descriptors),
+      transmit_(settings.descriptors),
+      topics_(settings.descriptors),
+      keepalive_(table_, settings.ping_interval),
+      heads_(settings.handshake_timeout),
+      pongs_(settings.pong_timeout),
+      closes_(settings.close_timeout),
+      address_hashes_(admission.looks_at_addresses()
+                          ? static_cast<std::uint32_t*>(std::calloc(settings.descriptors, sizeof(std::uint32_t)))
+                          : nullptr,
+                      std::free) {}
+
+Worker::~Worker() = default;
+
+void Worker::turn() {
+  loop_.wait(not_before(), next_due());
+  turn_started_ = loop_.now();
+  while (auto completion = loop_.next()) dispatch(*completion);
+  take_mail();
+  run_deadlines();
+  if (draining_) run_drain();
+  flush();
+  note_turn();
+}
+
+void Worker::dispatch(const net::Completion& completion) {
+  using Kind = net::Completion::Kind;
+  ++window_count_;
+  const int descriptor = completion.descriptor;
+  switch (completion.kind) {
+    case Kind::kAccepted:
+      return accepted(descriptor);
+    case Kind::kAcceptFailed:
+      counters_.of(Refusal::kDescriptors).add();
+      return;
+    case Kind::kReceived: {
+      Connection& connection = table_[descriptor];
+      counters_.bytes_received.add(completion.bytes.size());
+      switch (connection.state) {
+        case State::kOpen:
+        case State::kClosing:
+          return take_frames(descriptor, connection, completion.bytes);
+        case State::kRequest:
+          return take_request(descriptor, connection, completion.bytes);
+        case State::kFree:
+        case State::kLingering:
+          return;
+      }
+      return;
+    }
+    case Kind::kClosed:
+      if (table_[descriptor].state != State::kFree) peer_gone(descriptor, table_[descriptor], completion.error);
+      return;
+    case Kind::kWritable:
+      resumed_.push_back(descriptor);
+      return;
+    case Kind::kWoken:
+    case Kind::kConnected:
+      return;
+  }
+}
+
+void Worker::take_mail() {
+  for (std::uint32_t taken = 0; taken < kMailPerTurn; ++taken) {
+    const auto publication = mailbox_.next();
+    if (!publication) return;
+    prompt_until_ = loop_.now() + kPromptFor;
+    counters_.publications.add();
+    const SharedBytes& wire = (*publication)->wire;
+    std::int32_t held = -1;
+    topics_.for_each((*publication)->topic, [&](std::uint32_t subscriber) {
+      Connection& connection = table_[static_cast<int>(subscriber)];
+      if (connection.state != State::kOpen) return;
+      if (held < 0) held = transmit_.hold(wire);
+      counters_.deliveries.add();
+      queue(static_cast<int>(subscriber), connection, wire.bytes(), held, true);
+    });
+  }
+  mailbox_.wake();
+}
+
+void Worker::run_deadlines() {
+  const Instant now = loop_.now();
+  keepalive_.run(now, [&](int descriptor, Connection& connection) {
+    counters_.pings_sent.add();
+    pongs_.push(descriptor, now);
+    // One that has unsent bytes is sent nothing more: if it does not read, the ping would only lie behind them.
+    queue(descriptor, connection, protocol::kPingFrame, -1, false);
+  });
+  while (const auto due = pongs_.pop_due(now)) {
+    Connection& connection = table_[due->descriptor];
+    if (connection.state != State::kOpen || !connection.has(Connection::kPinged) || connection.since != due->since) continue;
+    counters_.pongs_missed.add();
+    release(due->descriptor, connection, Ending::kPongMissed, 1006);
+  }
+  while (const auto due = heads_.pop_due(now)) {
+    Connection& connection = table_[due->descriptor];
+    if (connection.state == State::kRequest && connection.since == due->since) expire_head(due->descriptor, connection);
+  }
+  while (const auto due = closes_.pop_due(now)) {
+    Connection& connection = table_[due->descriptor];
+    const bool waits = connection.state == State::kClosing || connection.state == State::kLingering;
+    if (waits && connection.since == due->since) {
+      release(due->descriptor, connection, static_cast<Ending>(connection.ending), 1006);
+    }
+  }
+}
+
+void Worker::drain() {
+  if (draining_) return;
+  draining_ = true;
+  drain_started_ = loop_.clock();
+  for (const net::Descriptor listener : listeners_) loop_.close(listener);
+  listeners_.clear();
+}
+
+// Walks the table once in drain_time, evenly.
+void Worker::run_drain() {
+  const Duration elapsed = loop_.now() - drain_started_;
+  const bool over = elapsed >= settings_.drain_time;
+  const int end = table_.end();
+  const int target = over ? end
+                          : static_cast<int>(static_cast<double>(end) * static_cast<double>(elapsed.count()) /
+                                             static_cast<double>(settings_.drain_time.count()));
+  for (; drain_cursor_ < target; ++drain_cursor_) {
+    Connection& connection = table_[drain_cursor_];
+    if (connection.state == State::kOpen) {
+      close(drain_cursor_, 1001, "server is going away", Ending::kDrained);
+    } else if (connection.state == State::kRequest) {
+      release(drain_cursor_, connection, Ending::kDrained, 1006);
+    }
+  }
+  // What was still in its handshake when the walk passed comes after it.
+  if (over) drain_cursor_ = 0;
+}
+
+Instant Worker::next_due() const {
+  Instant due = std::min({keepalive_.next_due(), heads_.next_due(), pongs_.next_due(), closes_.next_due()});
+  if (draining_ && !is_empty()) due = std::min(due, loop_.now() + kDrainStep);
+  return due;
+}
+
+// With keepalive alone to do, arrivals of a moment are taken together: pongs have no hurry, and a turn for each costs
+// more than the pong itself. As soon as there are messages, nobody waits.
+Instant Worker::not_before() const {
+  if (!is_busy_ || draining_ || loop_.now() < prompt_until_) return Instant();
+  return turn_started_ + settings_.idle_batch;
+}
+
+void Worker::note_turn() {
+  const Instant now = loop_.clock();
+  const Duration length = now - turn_started_;
+  counters_.turns.add();
+  counters_.turn_nanoseconds.add(static_cast<std::uint64_t>(length.count()));
+  const auto microseconds = static_cast<std::uint64_t>(std::chrono::ceil<std::chrono::microseconds>(length).count());
+  const auto bucket = static_cast<std::size_t>(microseconds <= 1 ? 0 : std::bit_width(microseconds - 1));
+  counters_.turn_lengths[std::min(bucket, kTurnBuckets - 1)].add();
+  if (now - window_started_ < kWindow) return;
+  const double seconds = std::chrono::duration<double>(now - window_started_).count();
+  is_busy_ = window_count_ > kBusyArrivalsPerSecond * seconds;
+  window_started_ = now;
+  window_count_ = 0;
+}
+
+bool Worker::publish(std::string_view topic, MessageKind kind, std::span<const std::byte> payload) {
+  const std::uint32_t refused = broker_.publish(make_publication(topic, kind, payload));
+  counters_.publications_lost.add(refused);
+  return refused == 0;
+}
+
+broker::SharedPublication make_publication(std::string_view topic, MessageKind kind, Bytes payload) {
+  const auto opcode = kind == MessageKind::kText ? protocol::Opcode::kText : protocol::Opcode::kBinary;
+  const std::size_t header = protocol::frame_header_bytes(payload.size(), false);
+  broker::Publication publication{std::string(topic), SharedBytes::allocate(header + payload.size())};
+  std::byte* out = publication.wire.mutable_bytes().data();
+  protocol::write_frame_header(out, opcode, true, payload.size());
+  std::copy(payload.begin(), payload.end(), out + header);
+  return std::make_shared<const broker::Publication>(std::move(publication));
+}
+
+void Worker::subscribe(int descriptor, std::string_view topic) {
+  topics_.subscribe(static_cast<std::uint32_t>(descriptor), topic);
+}
+
+void Worker::unsubscribe(int descriptor, std::string_view topic) {
+  topics_.unsubscribe(static_cast<std::uint32_t>(descriptor), topic);
+}
+
+}  // namespace holdfast::server
+
+namespace holdfast {
+
+void Peer::send(MessageKind kind, std::span<const std::byte> payload) { worker_->send(descriptor_, kind, payload); }
+void Peer::subscribe(std::string_view topic) { worker_->subscribe(descriptor_, topic); }
+void Peer::unsubscribe(std::string_view topic) { worker_->unsubscribe(descriptor_, topic); }
+void Peer::close(std::uint16_t code, std::string_view reason) {
+  worker_->close(descriptor_, code, reason, server::Ending::kHandler);
+}
+
+}  // namespace holdfast

@@ -1,0 +1,146 @@
+#pragma once
+
+// One thread's share of the server: a loop, a table of connections, and the turn that joins them. Nothing here is touched by another
+// thread; the doors are the mailbox (in) and the counters (out).
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "broker/broker.h"
+#include "broker/mailbox.h"
+#include "net/loop.h"
+#include "protocol/http_request.h"
+#include "protocol/session.h"
+#include "server/admission.h"
+#include "server/connection_table.h"
+#include "server/counters.h"
+#include "server/deadline_queue.h"
+#include "server/keepalive.h"
+#include "server/router.h"
+#include "server/transmit_queue.h"
+#include "topics/topic_index.h"
+
+namespace holdfast::server {
+
+// What every worker is told; derived from Options.
+struct WorkerSettings {
+  Duration ping_interval, pong_timeout, idle_batch, handshake_timeout, close_timeout, drain_time;
+  std::uint64_t queue_bytes_max;
+  bool drop_oldest;
+  std::string retry_after_seconds;
+  protocol::HttpLimits http;
+  protocol::SessionLimits session;
+  std::uint32_t descriptors;       // numbers that this worker's table may hold
+  std::uint32_t connections_max;   // of this worker, those being refused not counted
+};
+
+// A message on its way to everyone who wants `topic`: copied and framed once, here. Any thread.
+broker::SharedPublication make_publication(std::string_view topic, MessageKind kind, Bytes payload);
+
+class Worker final : public Publisher {
+ public:
+  // All outlive the worker. `broker` carries what handlers publish, to this worker's mailbox too.
+  Worker(const WorkerSettings& settings, const Router& router, Admission& admission, net::Loop& loop, broker::Mailbox& mailbox,
+         broker::Broker& broker, Counters& counters);
+  ~Worker() override;
+
+  // One round: wait, take what came, say what is due, and sleep no longer than there is nothing to do.
+  void turn();
+  // No more newcomers; the open ones are closed one after the other over drain_time. This worker's thread.
+  void drain();
+  void add_listener(net::Descriptor listener) { listeners_.push_back(listener); }
+  bool is_empty() const { return counters_.descriptors.read() == 0; }
+
+  // What Peer does.
+  void send(int descriptor, MessageKind kind, Bytes payload);
+  void subscribe(int descriptor, std::string_view topic);
+  void unsubscribe(int descriptor, std::string_view topic);
+  void close(int descriptor, std::uint16_t code, std::string_view reason, Ending ending);
+
+  bool publish(std::string_view topic, MessageKind kind, std::span<const std::byte> payload) override;
+
+ private:
+  // worker.cc
+  void dispatch(const net::Completion& completion);
+  void take_mail();
+  void run_deadlines();
+  void run_drain();
+  Instant next_due() const;
+  Instant not_before() const;
+  void note_turn();
+  // worker_requests.cc
+  void accepted(int descriptor);
+  void take_request(int descriptor, Connection& connection, MutableBytes bytes);
+  void answer(int descriptor, Connection& connection, protocol::HttpRequestParser& parser, Bytes& rest);
+  void upgrade(int descriptor, Connection& connection, const protocol::HttpRequest& request);
+  void reply(int descriptor, Connection& connection, const protocol::HttpRequest& request);
+  void refuse(int descriptor, Connection& connection, int status, Refusal reason, std::string_view text = {});
+  void send_text(int descriptor, std::string_view text);
+  std::unique_ptr<protocol::HttpRequestParser> take_parser();
+  // worker_frames.cc
+  void take_frames(int descriptor, Connection& connection, MutableBytes bytes);
+  void take_event(int descriptor, Connection& connection, const protocol::Event& event);
+  void take_violation(int descriptor, Connection& connection, const protocol::Event& event);
+  // worker_sends.cc
+  void queue(int descriptor, Connection& connection, Bytes bytes, std::int32_t shared, bool droppable);
+  void queue_behind(int descriptor, Connection& connection, SharedBytes bytes, bool droppable);
+  void flush();
+  void submit(int descriptor);
+  void take_unsent(const net::Unsent& unsent);
+  void keep_rest(int descriptor, Connection& connection, std::uint32_t first, std::uint32_t count, std::uint32_t taken);
+  void end_sent();
+  void resume(int descriptor, Connection& connection);
+  void enforce_queue_limit(int descriptor, Connection& connection);
+  // worker_ends.cc
+  void linger(int descriptor, Connection& connection, Ending ending);
+  void peer_gone(int descriptor, Connection& connection, int error);
+  void release(int descriptor, Connection& connection, Ending ending, std::uint16_t code);
+  void expire_head(int descriptor, Connection& connection);
+
+  const WorkerSettings settings_;
+  const Router& router_;
+  Admission& admission_;
+  net::Loop& loop_;
+  broker::Mailbox& mailbox_;
+  broker::Broker& broker_;
+  Counters& counters_;
+
+  ConnectionTable table_;
+  TransmitQueue transmit_;
+  topics::TopicIndex topics_;
+  Keepalive keepalive_;
+  DeadlineQueue heads_, pongs_, closes_;
+  std::vector<net::Descriptor> listeners_;
+  std::unique_ptr<protocol::HttpRequestParser> spare_parser_;
+  std::unique_ptr<std::uint32_t, void (*)(void*)> address_hashes_;  // only with a limit per address
+
+  // Sends handed to the loop in this flush; an Unsent's tag is an index.
+  struct Submission {
+    int descriptor;
+    std::uint32_t first;
+    std::uint32_t count;
+  };
+  std::vector<Submission> submissions_;
+  std::vector<int> resumed_;  // their sockets have room again
+  // Tag of what resume() sends: it flushes at once, so no other is under way.
+  static constexpr std::uint32_t kRetryTag = 0xFFFFFFFF;
+  std::vector<int> overfull_;  // above queue_bytes_max; dealt with after the flush, when no walk over subscribers is under way
+  std::vector<int> ended_;  // to be closed or shut down after the flush
+
+  // Gathering: when may the next turn begin?
+  Instant turn_started_{};
+  Instant prompt_until_{};   // messages were seen: no gathering until then
+  Instant window_started_{};
+  std::uint32_t window_count_ = 0;
+  bool is_busy_ = false;     // enough arrivals a second for gathering to pay
+
+  bool draining_ = false;
+  Instant drain_started_{};
+  int drain_cursor_ = 0;
+};
+
+}  // namespace holdfast::server

@@ -1,0 +1,114 @@
+// A connection's second life: frames.
+
+#include <algorithm>
+
+#include "protocol/close_code.h"
+#include "protocol/frame.h"
+#include "server/worker.h"
+
+namespace holdfast::server {
+
+void Worker::take_frames(int descriptor, Connection& connection, MutableBytes bytes) {
+  if (connection.state == State::kOpen) {
+    connection.since = tick_of(loop_.now());
+    connection.clear(Connection::kPinged);
+  }
+  protocol::Session session =
+      connection.busy != nullptr && connection.busy->session ? std::move(*connection.busy->session)
+                                                             : protocol::Session(protocol::Role::kServer, &settings_.session);
+  while (const auto event = session.next(bytes)) {
+    take_event(descriptor, connection, *event);
+    // The handler, or what the peer said, may have ended it: then nothing that follows is to be read.
+    if (connection.state != State::kOpen && connection.state != State::kClosing) break;
+  }
+  if (connection.state != State::kOpen && connection.state != State::kClosing) {
+    if (connection.busy != nullptr) connection.busy->session.reset();
+  } else if (session.at_rest()) {
+    if (connection.busy != nullptr) connection.busy->session.reset();
+  } else {
+    connection.make_busy().session = std::move(session);
+  }
+  connection.rest();
+}
+
+void Worker::take_event(int descriptor, Connection& connection, const protocol::Event& event) {
+  using Kind = protocol::Event::Kind;
+  const bool is_open = connection.state == State::kOpen;
+  switch (event.kind) {
+    case Kind::kPong:
+      counters_.pongs_received.add();
+      return;
+    case Kind::kPing: {
+      if (!is_open) return;
+      std::byte* out = transmit_.reserve(protocol::kFrameHeaderBytesMax + event.payload.size());
+      const std::size_t header = protocol::write_frame_header(out, protocol::Opcode::kPong, true, event.payload.size());
+      std::copy(event.payload.begin(), event.payload.end(), out + header);
+      return queue(descriptor, connection, {out, header + event.payload.size()}, -1, false);
+    }
+    case Kind::kText:
+    case Kind::kBinary: {
+      counters_.messages_received.add();
+      if (!is_open) return;
+      Handler& handler = router_.handler(connection.route);
+      if (handler.wants_promptness()) prompt_until_ = loop_.now() + std::chrono::seconds(1);
+      Peer peer(*this, descriptor);
+      return handler.message(peer, event.kind == Kind::kText ? MessageKind::kText : MessageKind::kBinary, event.payload);
+    }
+    case Kind::kClose: {
+      if (is_open) {
+        // RFC 6455 5.5.1: a Close is answered with a Close, usually of the same code.
+        std::byte* out = transmit_.reserve(protocol::kCloseFrameBytesMax);
+        queue(descriptor, connection, {out, protocol::write_close_frame(out, event.code, {})}, -1, false);
+        connection.ending = static_cast<std::uint8_t>(Ending::kPeerClosed);
+      }
+      const auto ending = static_cast<Ending>(connection.ending);
+      connection.set(Connection::kHandshakeDone);
+      if (is_open) {
+        Peer peer(*this, descriptor);
+        router_.handler(connection.route).close(peer, event.code);
+      }
+      return linger(descriptor, connection, ending);
+    }
+    case Kind::kViolation:
+      return take_violation(descriptor, connection, event);
+  }
+}
+
+// RFC 6455 7.1.7: say why, end the sending side, and read no more.
+void Worker::take_violation(int descriptor, Connection& connection, const protocol::Event& event) {
+  const auto code = static_cast<protocol::CloseCode>(event.code);
+  const bool too_big = code == protocol::CloseCode::kMessageTooBig || code == protocol::CloseCode::kPolicyViolation;
+  const Ending ending = too_big ? Ending::kTooBig : Ending::kViolation;
+  if (connection.state == State::kOpen) {
+    close(descriptor, event.code, event.reason, ending);
+  }
+  linger(descriptor, connection, ending);
+}
+
+// Our side of the close handshake.
+void Worker::close(int descriptor, std::uint16_t code, std::string_view reason, Ending ending) {
+  Connection& connection = table_[descriptor];
+  if (connection.state != State::kOpen) return;
+  std::byte* out = transmit_.reserve(protocol::kCloseFrameBytesMax);
+  queue(descriptor, connection, {out, protocol::write_close_frame(out, code, reason)}, -1, false);
+  connection.state = State::kClosing;
+  connection.ending = static_cast<std::uint8_t>(ending);
+  connection.since = tick_of(loop_.now());
+  closes_.push(descriptor, loop_.now());
+  topics_.unsubscribe_all(static_cast<std::uint32_t>(descriptor));
+  Peer peer(*this, descriptor);
+  router_.handler(connection.route).close(peer, ending == Ending::kHandler ? code : 1006);
+}
+
+void Worker::send(int descriptor, MessageKind kind, Bytes payload) {
+  Connection& connection = table_[descriptor];
+  if (connection.state != State::kOpen) return;
+  const auto opcode = kind == MessageKind::kText ? protocol::Opcode::kText : protocol::Opcode::kBinary;
+  std::byte* out = transmit_.reserve(protocol::kFrameHeaderBytesMax + payload.size());
+  const std::size_t header = protocol::write_frame_header(out, opcode, true, payload.size());
+  std::copy(payload.begin(), payload.end(), out + header);
+  counters_.messages_sent.add();
+  queue(descriptor, connection, {out, header + payload.size()}, -1, false);
+}
+
+}  // namespace holdfast::server

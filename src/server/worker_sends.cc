@@ -1,0 +1,149 @@
+// How bytes leave: gathered in the transmit queue, written once a turn, and kept in the outbox where the socket is full.
+
+#include <algorithm>
+#include <array>
+
+#include "base/check.h"
+#include "server/worker.h"
+
+namespace holdfast::server {
+
+void Worker::queue(int descriptor, Connection& connection, Bytes bytes, std::int32_t shared, bool droppable) {
+  if (connection.busy != nullptr && !connection.busy->outbox.is_empty()) {
+    const TransmitQueue::Piece piece{bytes, shared, 0, droppable};
+    return queue_behind(descriptor, connection, transmit_.keep(piece), droppable);
+  }
+  counters_.bytes_sent.add(bytes.size());
+  transmit_.push(descriptor, !connection.has(Connection::kQueued), bytes, shared, droppable);
+  connection.set(Connection::kQueued);
+}
+
+// Behind bytes that wait for the socket.
+void Worker::queue_behind(int descriptor, Connection& connection, SharedBytes bytes, bool droppable) {
+  counters_.bytes_sent.add(bytes.size());
+  counters_.queued_bytes.add(bytes.size());
+  connection.busy->outbox.push(std::move(bytes), 0, droppable);
+  if (connection.busy->outbox.bytes() > settings_.queue_bytes_max) overfull_.push_back(descriptor);
+}
+
+void Worker::flush() {
+  for (const int descriptor : resumed_) resume(descriptor, table_[descriptor]);
+  resumed_.clear();
+  for (const int descriptor : transmit_.peers()) {
+    // A row released in this turn has lost the mark.
+    if (!table_[descriptor].has(Connection::kQueued)) continue;
+    table_[descriptor].clear(Connection::kQueued);
+    submit(descriptor);
+  }
+  const auto unsent = loop_.flush();
+  for (const net::Unsent& one : unsent) take_unsent(one);
+  transmit_.clear();
+  submissions_.clear();
+  for (const int descriptor : overfull_) enforce_queue_limit(descriptor, table_[descriptor]);
+  overfull_.clear();
+  end_sent();
+}
+
+void Worker::submit(int descriptor) {
+  std::array<Bytes, net::Loop::kPiecesPerSendMax> pieces;
+  std::uint32_t index = transmit_.first_of(descriptor);
+  while (true) {
+    const std::uint32_t first = index;
+    std::uint32_t count = 0;
+    bool last = false;
+    while (!last && count < pieces.size()) {
+      const TransmitQueue::Piece& piece = transmit_.piece(index);
+      pieces[count++] = piece.bytes;
+      last = transmit_.is_last(descriptor, index);
+      index = piece.next;
+    }
+    const auto tag = static_cast<std::uint32_t>(submissions_.size());
+    submissions_.push_back({descriptor, first, count});
+    if (count == 1) {
+      loop_.send(descriptor, pieces[0], tag);
+    } else {
+      loop_.send(descriptor, std::span<const Bytes>(pieces.data(), count), tag);
+    }
+    if (last) return;
+  }
+}
+
+void Worker::take_unsent(const net::Unsent& unsent) {
+  const Submission submission = submissions_[unsent.tag];
+  Connection& connection = table_[submission.descriptor];
+  if (connection.state == State::kFree) return;
+  if (unsent.error != EAGAIN) return peer_gone(submission.descriptor, connection, unsent.error);
+  keep_rest(submission.descriptor, connection, submission.first, submission.count, unsent.taken);
+}
+
+void Worker::keep_rest(int descriptor, Connection& connection, std::uint32_t first, std::uint32_t count, std::uint32_t taken) {
+  Outbox& outbox = connection.make_busy().outbox;
+  const std::uint64_t before = outbox.bytes();
+  std::uint32_t index = first;
+  for (; count > 0; --count) {
+    const TransmitQueue::Piece& piece = transmit_.piece(index);
+    index = piece.next;
+    const auto size = static_cast<std::uint32_t>(piece.bytes.size());
+    if (taken < size) outbox.push(transmit_.keep(piece), taken, piece.droppable);
+    taken -= std::min(taken, size);
+  }
+  counters_.queued_bytes.add(outbox.bytes() - before);
+  if (!connection.has(Connection::kWaitsWritable)) {
+    connection.set(Connection::kWaitsWritable);
+    loop_.want_writable(descriptor);
+  }
+  if (outbox.bytes() > settings_.queue_bytes_max) overfull_.push_back(descriptor);
+}
+
+// There is room in the socket again.
+void Worker::resume(int descriptor, Connection& connection) {
+  if (connection.state == State::kFree || !connection.has(Connection::kWaitsWritable)) return;
+  connection.clear(Connection::kWaitsWritable);
+  if (connection.busy == nullptr || connection.busy->outbox.is_empty()) return;
+  Outbox& outbox = connection.busy->outbox;
+  while (!outbox.is_empty()) {
+    std::array<Bytes, net::Loop::kPiecesPerSendMax> pieces;
+    std::uint32_t count = 0;
+    std::uint64_t offered = 0;
+    for (const Outbox::Entry& entry : outbox.entries()) {
+      if (count == pieces.size()) break;
+      pieces[count++] = entry.rest();
+      offered += entry.rest().size();
+    }
+    loop_.send(descriptor, std::span<const Bytes>(pieces.data(), count), kRetryTag);
+    std::uint64_t taken = offered;
+    for (const net::Unsent& unsent : loop_.flush()) {
+      CHECK(unsent.tag == kRetryTag);
+      taken = unsent.taken;
+      if (unsent.error != EAGAIN) return peer_gone(descriptor, connection, unsent.error);
+    }
+    outbox.consume(taken);
+    counters_.queued_bytes.subtract(taken);
+    if (taken < offered) {
+      connection.set(Connection::kWaitsWritable);
+      return loop_.want_writable(descriptor);
+    }
+  }
+  if (connection.has(Connection::kEndWhenSent)) ended_.push_back(descriptor);
+  connection.rest();
+}
+
+// Options::queue_full. What cannot be dropped (answers, control frames, half a message) counts too: a peer with more than the limit
+// of those is disconnected under either policy.
+void Worker::enforce_queue_limit(int descriptor, Connection& connection) {
+  if (connection.state == State::kFree || connection.busy == nullptr) return;
+  Outbox& outbox = connection.busy->outbox;
+  if (settings_.drop_oldest) {
+    while (outbox.bytes() > settings_.queue_bytes_max) {
+      const std::uint64_t before = outbox.bytes();
+      if (!outbox.drop_oldest()) break;
+      counters_.messages_dropped.add();
+      counters_.queued_bytes.subtract(before - outbox.bytes());
+    }
+  }
+  if (outbox.bytes() <= settings_.queue_bytes_max) return;
+  if (connection.state == State::kRequest || connection.state == State::kLingering) return;  // one HTTP answer; bounded by its own deadline
+  release(descriptor, connection, Ending::kQueueFull, 1006);
+}
+
+}  // namespace holdfast::server
