@@ -1,0 +1,16 @@
+#pragma once
+
+// The counters in the two forms that machines read.
+
+#include <string>
+
+#include "server/cluster.h"
+
+namespace holdfast::admin {
+
+// Prometheus text format 0.0.4. Metric names begin with holdfast_; docs/operating.md lists them.
+std::string metrics_text(const server::Cluster& cluster);
+// The same figures as one JSON object.
+std::string stats_json(const server::Cluster& cluster);
+
+}  // namespace holdfast::admin
