@@ -14,6 +14,8 @@ TEST(NearestName, ForgivesASlipOfTheKeyboard) {
   EXPECT_EQ(nearest_name("ping-intervall", kNames), "ping-interval");
   EXPECT_EQ(nearest_name("pign-interval", kNames), "ping-interval");
   EXPECT_EQ(nearest_name("lisen", kNames), "listen");
+  EXPECT_EQ(nearest_name("ilsten", kNames), "listen");
+  EXPECT_EQ(nearest_name("oi", kNames), "");
 }
 
 TEST(NearestName, TakesUnderscoresForDashes) {

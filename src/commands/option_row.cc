@@ -122,7 +122,7 @@ Result<void> read(const OptionRow& row, const Quantity& quantity, std::string_vi
   const bool meant_by_zero = *value == 0 && !quantity.zero_word.empty();
   if (!meant_by_zero && (*value < quantity.least || *value > quantity.most)) {
     return failure(
-        fmt::format("'{}' is out of bounds; give {}: {}", text, range_text(quantity), row.reason));
+        fmt::format("'{}' is out of bounds; give {} ({})", text, range_text(quantity), row.reason));
   }
   store(quantity, *value, settings);
   return {};

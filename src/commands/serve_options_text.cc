@@ -31,6 +31,13 @@ std::string quoted(std::string_view text) {
   return result + "\"";
 }
 
+// Whole numbers and truth stand bare, as TOML has them.
+std::string toml_scalar(const OptionRow& row, const std::string& text) {
+  const bool number = std::holds_alternative<Quantity>(row.kind) &&
+                      text.find_first_not_of("0123456789") == std::string::npos;
+  return number || is_flag(row) ? text : quoted(text);
+}
+
 // Breaks at spaces; every line but the first is indented.
 std::string wrapped(std::string_view text, std::size_t indent) {
   std::string result;
@@ -79,9 +86,10 @@ std::string row_markdown(const OptionRow& row) {
   if (const std::string bounds = bounds_text(row); !bounds.empty()) {
     text += fmt::format("- Bounds: {}; {}.\n", bounds, row.reason);
   }
-  const std::string value = is_flag(row)     ? "true"
-                            : is_secret(row) ? quoted("...")
-                                             : quoted(option_texts(row, ServeSettings{}).front());
+  const std::string value = is_flag(row) ? "true"
+                            : is_secret(row)
+                                ? quoted("...")
+                                : toml_scalar(row, option_texts(row, ServeSettings{}).front());
   text += fmt::format("- Elsewhere: `{}` in the environment, `{} = {}` in the file\n\n",
                       environment_name(row), row.name, takes_many(row) ? "[" + value + "]" : value);
   if (const auto* quantity = std::get_if<Quantity>(&row.kind);
@@ -100,8 +108,7 @@ std::string row_markdown(const OptionRow& row) {
 
 std::string toml_value(const OptionRow& row, const ServeSettings& settings) {
   const std::vector<std::string> texts = option_texts(row, settings);
-  if (is_flag(row)) return texts.front();
-  if (!takes_many(row)) return quoted(texts.front());
+  if (!takes_many(row)) return toml_scalar(row, texts.front());
   std::vector<std::string> elements;
   for (const std::string& text : texts) elements.push_back(quoted(text));
   return "[" + joined(elements) + "]";

@@ -1,0 +1,23 @@
+#pragma once
+
+// What `holdfast serve` serves: endpoints that any WebSocket client can use without an SDK. Written
+// on the library's face, like the handlers of anyone who builds on Holdfast.
+//
+//   /               holds the connection; messages are counted and ignored
+//   /echo           sends back what it gets
+//   /topics/<name>  subscribes to <name>; POST publishes its body to all subscribers, on every
+//   worker
+
+#include <string>
+
+#include "holdfast/server.h"
+
+namespace holdfast::commands {
+
+// Adds them to a server that has not started. A POST needs `publish_token` as its bearer token;
+// without one it must come from loopback. Answers to a POST: 202; 401 (no or a wrong token), 403
+// (not from loopback), 404 (no name), 503 (a worker cannot keep up: some of its subscribers will
+// miss the message).
+void add_endpoints(Server& server, const std::string& publish_token);
+
+}  // namespace holdfast::commands

@@ -1,0 +1,130 @@
+#include "commands/serve_run.h"
+
+#include <fmt/format.h>
+#include <systemd/sd-daemon.h>
+
+#include <csignal>
+#include <ctime>
+#include <string>
+
+#include "admin/endpoints.h"
+#include "base/units.h"
+#include "commands/serve_endpoints.h"
+#include "commands/serve_log.h"
+#include "holdfast/server.h"
+#include "net/clock.h"
+
+namespace holdfast::commands {
+namespace {
+
+constexpr std::chrono::milliseconds kStatusInterval{10'000};
+constexpr std::chrono::milliseconds kDrainLook{20};
+// What may come on top of drain_time: the last peer's close_timeout, and its worker's turn.
+constexpr std::chrono::milliseconds kDrainGrace{2'000};
+
+sigset_t awaited_signals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (const int number : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, number);
+  return signals;
+}
+
+// Waits for one of the awaited signals; 0 when none came in time.
+int next_signal(std::chrono::milliseconds longest) {
+  const sigset_t signals = awaited_signals();
+  const timespec timeout{.tv_sec = longest.count() / 1000,
+                         .tv_nsec = longest.count() % 1000 * 1'000'000};
+  const int number = sigtimedwait(&signals, nullptr, &timeout);
+  return number > 0 ? number : 0;
+}
+
+std::string_view name_of(int signal) {
+  return signal == SIGINT ? "SIGINT" : signal == SIGTERM ? "SIGTERM" : "SIGHUP";
+}
+
+void notify(const std::string& state) { sd_notify(0, state.c_str()); }
+
+void tell_ready(const Server& server) {
+  const std::string admin = server.admin_listening();
+  log(LogLevel::kInfo, "ready",
+      {{"listen", fmt::format("{}", fmt::join(server.listening(), ","))},
+       {"admin", admin.empty() ? "off" : admin},
+       {"workers", std::to_string(server.workers())},
+       {"connections_max", std::to_string(server.connections_max())},
+       {"io", server.io_name()}});
+  notify(fmt::format("READY=1\nSTATUS=Listening on {}", fmt::join(server.listening(), ", ")));
+}
+
+void tell_status(const Server& server) {
+  notify(fmt::format("STATUS=Holding {} of at most {} connections",
+                     format_count(server.connections()), format_count(server.connections_max())));
+}
+
+// True for a signal that means the end.
+bool is_end(int signal) {
+  if (signal == SIGHUP) log(LogLevel::kWarning, "SIGHUP ignored: options are read once, at start");
+  return signal == SIGTERM || signal == SIGINT;
+}
+
+void hold(const Server& server) {
+  while (true) {
+    const int signal = next_signal(kStatusInterval);
+    if (is_end(signal)) {
+      log(LogLevel::kInfo, "draining",
+          {{"signal", std::string(name_of(signal))},
+           {"connections", std::to_string(server.connections())}});
+      return;
+    }
+    tell_status(server);
+  }
+}
+
+// Returns the exit code.
+int drain(Server& server, const ServeSettings& settings) {
+  const auto longest = settings.drain_time + settings.close_timeout + kDrainGrace;
+  notify(fmt::format("STOPPING=1\nSTATUS=Draining {} connections over {}",
+                     format_count(server.connections()), format_duration(settings.drain_time)));
+  const Instant started = net::monotonic_now();
+  server.drain();
+  while (!server.is_drained() && net::monotonic_now() - started < longest) {
+    const int signal = next_signal(kDrainLook);
+    if (!is_end(signal)) continue;
+    log(LogLevel::kWarning, "stopped at once by a second signal",
+        {{"signal", std::string(name_of(signal))},
+         {"connections", std::to_string(server.connections())}});
+    return 1;
+  }
+  const std::uint64_t left = server.connections();
+  log(left == 0 ? LogLevel::kInfo : LogLevel::kWarning, "drained",
+      {{"connections_cut", std::to_string(left)}});
+  return 0;
+}
+
+}  // namespace
+
+int serve(const ServeConfiguration& configuration) {
+  const ServeSettings& settings = configuration.settings;
+  start_log(settings.log_level, settings.log_format);
+  for (const std::string& warning : configuration.warnings) log(LogLevel::kWarning, warning);
+
+  // Before the workers start: they inherit the mask, so that these signals wait for this thread.
+  const sigset_t signals = awaited_signals();
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  std::signal(SIGPIPE, SIG_IGN);
+
+  Server server(settings);
+  add_endpoints(server, settings.publish_token);
+  admin::add_admin_endpoints(server);
+  if (const auto problem = server.start()) {
+    log(LogLevel::kError, "cannot start: " + *problem);
+    return 1;
+  }
+  for (const std::string& warning : server.warnings()) log(LogLevel::kWarning, warning);
+  tell_ready(server);
+  hold(server);
+  const int exit_code = drain(server, settings);
+  server.stop();
+  return exit_code;
+}
+
+}  // namespace holdfast::commands

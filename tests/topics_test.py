@@ -1,0 +1,63 @@
+"""Publishing: a body posted to one worker reaches every subscriber on all of them, once and in order."""
+
+import unittest
+
+from harness import *
+
+
+class Topics(unittest.TestCase):
+    def test_every_subscriber_on_every_worker_gets_each_message_once_and_in_order(self):
+        with Server("--workers", 4) as server:
+            peers = [Peer(server, "/topics/news") for _ in range(60)]
+            others = [Peer(server, "/topics/other") for _ in range(4)]
+            for number in range(20):
+                self.assertLess(post(server.address, "/topics/news", f"message {number}".encode()).status, 300)
+            for peer in peers:
+                received = [peer.read() for _ in range(20)]
+                self.assertEqual([payload.decode() for _, payload, _ in received], [f"message {n}" for n in range(20)])
+            self.assertLess(post(server.address, "/topics/other", b"only this").status, 300)
+            for peer in others:
+                self.assertEqual(peer.read()[1], b"only this")
+            for peer in peers + others:
+                peer.socket.close()
+
+    def test_text_goes_out_as_text_and_other_bytes_as_binary(self):
+        with Server() as server, Peer(server, "/topics/a") as peer:
+            post(server.address, "/topics/a", "Grüße".encode())
+            self.assertEqual(peer.read()[:2], (TEXT, "Grüße".encode()))
+            post(server.address, "/topics/a", b"\xff\xfe")
+            self.assertEqual(peer.read()[:2], (BINARY, b"\xff\xfe"))
+
+    def test_a_body_may_come_in_chunks_and_a_connection_may_be_kept(self):
+        with Server() as server, Peer(server, "/topics/a") as peer, connect(server.address) as publisher:
+            for body in (b"one", b"two"):
+                publisher.sendall(
+                    b"POST /topics/a HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n"
+                    b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
+                )
+                self.assertIn(b" 20", publisher.recv(4096)[:13])
+                self.assertEqual(peer.read()[1], body)
+
+    def test_a_body_over_the_limit_is_refused(self):
+        with Server("--message-bytes-max", "1KiB") as server:
+            self.assertEqual(post(server.address, "/topics/a", b"x" * 1025).status, 413)
+            self.assertLess(post(server.address, "/topics/a", b"x" * 1024).status, 300)
+
+    def test_a_subscriber_that_left_gets_nothing_and_costs_nothing(self):
+        with Server("--workers", 2) as server:
+            for _ in range(50):
+                Peer(server, "/topics/a").socket.close()
+            eventually(lambda: server.connections() == 0)
+            self.assertLess(post(server.address, "/topics/a", b"hello?").status, 300)
+
+    def test_with_a_token_only_its_bearer_publishes(self):
+        with Server("--publish-token", "s3cret") as server, Peer(server, "/topics/a") as peer:
+            self.assertEqual(post(server.address, "/topics/a", b"x").status, 401)
+            self.assertEqual(post(server.address, "/topics/a", b"x", "Authorization: Bearer s3cre\r\n").status, 401)
+            self.assertEqual(post(server.address, "/topics/a", b"x", "Authorization: Basic s3cret\r\n").status, 401)
+            self.assertLess(post(server.address, "/topics/a", b"right", "Authorization: Bearer s3cret\r\n").status, 300)
+            self.assertEqual(peer.read()[1], b"right")
+
+
+if __name__ == "__main__":
+    unittest.main()
