@@ -56,15 +56,18 @@ struct HttpHeadParser::Callbacks {
   static int on_field(llhttp_t* parser, const char* at, std::size_t size) {
     HttpHeadParser& head = self(parser);
     if (!head.field_open_) {
-      if (head.fields_.size() >= head.limits_->headers_max) {
-        head.too_many_headers_ = true;
-        return HPE_USER;
-      }
       head.fields_.emplace_back();
       head.field_open_ = true;
     }
     head.extend(head.fields_.back().name, at, size);
     return HPE_OK;
+  }
+  // Counted here rather than where a name begins: llhttp tells of a name's begin sooner or later,
+  // as its bytes come.
+  static int on_field_complete(llhttp_t* parser) {
+    HttpHeadParser& head = self(parser);
+    head.too_many_headers_ = head.fields_.size() > head.limits_->headers_max;
+    return head.too_many_headers_ ? HPE_USER : HPE_OK;
   }
   static int on_value(llhttp_t* parser, const char* at, std::size_t size) {
     if (!self(parser).field_open_) return HPE_USER;
@@ -83,6 +86,7 @@ struct HttpHeadParser::Callbacks {
       llhttp_settings_t made{};
       made.on_url = on_target;
       made.on_header_field = on_field;
+      made.on_header_field_complete = on_field_complete;
       made.on_header_value = on_value;
       made.on_header_value_complete = on_value_complete;
       made.on_headers_complete = on_headers_complete;

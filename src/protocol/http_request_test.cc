@@ -268,6 +268,8 @@ TEST(HttpRequest, MayFillItsLimitsButNotMore) {
   limits = {.headers_max = 2};
   EXPECT_EQ(parse(line + "A: b\r\n\r\n", limits).progress, Progress::kDone);
   expect_refused(line + "A: b\r\nC: d\r\n\r\n", 431, limits);
+  expect_refused(line + "A: b\r\nwr=ng", 400,
+                 limits);  // the same verdict wherever the name is split
 
   limits = {.head_bytes_max = 256, .body_bytes_max = 5};
   const std::string post = "POST / HTTP/1.1\r\nHost: a\r\n";
