@@ -29,7 +29,7 @@ void interrupt(int) { interrupted.store(true, std::memory_order_relaxed); }
 
 // The first ^C ends the run with a report of what was so far; the second ends the process.
 void end_early_on_signals() {
-  struct sigaction action {};
+  struct sigaction action{};
   action.sa_handler = interrupt;
   action.sa_flags = static_cast<int>(SA_RESETHAND);
   sigaction(SIGINT, &action, nullptr);
@@ -49,14 +49,16 @@ std::string help_of(const load::LoadOption& option) {
   return text;
 }
 
-// Tried on options that nobody uses, so that parsing itself tells what is wrong, and with which option.
+// Tried on options that nobody uses, so that parsing itself tells what is wrong, and with which
+// option.
 CLI::Validator validator_of(const load::LoadOption& option) {
   const auto refuse = [&option](std::string& text) -> std::string {
     load::LoadOptions scratch;
     const auto applied = option.apply(scratch, text);
     if (applied) return {};
     const std::string& message = applied.error().message;
-    return option.secret || message.starts_with('\'') ? message : fmt::format("'{}' {}", text, message);
+    return option.secret || message.starts_with('\'') ? message
+                                                      : fmt::format("'{}' {}", text, message);
   };
   return CLI::Validator(refuse, "");
 }
@@ -70,9 +72,13 @@ void add_option(CLI::App& command, const load::LoadOption& option, load::LoadOpt
   const auto apply = [&option, &options](const std::string& text) {
     [[maybe_unused]] const auto applied = option.apply(options, text);  // the validator has seen it
   };
-  CLI::Option* added = option.placeholder.empty()
-                           ? command.add_flag_function(std::string(option.name), [apply](std::int64_t count) { apply(count > 0 ? "true" : "false"); })
-                           : command.add_option_function<std::string>(std::string(option.name), apply)->check(validator_of(option));
+  CLI::Option* added =
+      option.placeholder.empty()
+          ? command.add_flag_function(
+                std::string(option.name),
+                [apply](std::int64_t count) { apply(count > 0 ? "true" : "false"); })
+          : command.add_option_function<std::string>(std::string(option.name), apply)
+                ->check(validator_of(option));
   added->description(help_of(option));
   added->envname(load::environment_name(option));
   if (!option.placeholder.empty()) added->type_name(std::string(option.placeholder));
@@ -85,7 +91,8 @@ std::string command_line_of(const CLI::App& command, const load::LoadOptions& op
     const CLI::Option* given = command.get_option_no_throw(std::string(option.name));
     if (given == nullptr || given->count() == 0) continue;
     line += fmt::format(" {}", option.name);
-    if (!option.placeholder.empty()) line += fmt::format(" {}", option.secret ? "..." : given->results().back());
+    if (!option.placeholder.empty())
+      line += fmt::format(" {}", option.secret ? "..." : given->results().back());
   }
   return line;
 }
@@ -96,7 +103,10 @@ int run_load(const load::LoadOptions& options, const std::string& command_line) 
   }
   auto plan = load::plan_load(options);
   if (!plan) return fail(plan.error(), 2);
-  if (plan->fewer > 0) fmt::print(stderr, "holdfast load: {} of {} connections are out of reach here and count as lost\n", plan->fewer, options.connections);
+  if (plan->fewer > 0)
+    fmt::print(stderr,
+               "holdfast load: {} of {} connections are out of reach here and count as lost\n",
+               plan->fewer, options.connections);
   end_early_on_signals();
   load::Progress progress(stderr, isatty(STDERR_FILENO) == 1, plan->cpus);
   auto report = load::run_load(*plan, progress, interrupted);
@@ -106,7 +116,8 @@ int run_load(const load::LoadOptions& options, const std::string& command_line) 
   report->verdict = load::judge(*report);
   fmt::print("{}", load::to_text(*report));
   std::fflush(stdout);
-  if (auto written = write_report(*report, options.report, options.html); !written) return fail(written.error(), 1);
+  if (auto written = write_report(*report, options.report, options.html); !written)
+    return fail(written.error(), 1);
   return load::exit_code_of(report->verdict);
 }
 
@@ -114,12 +125,21 @@ int run_load(const load::LoadOptions& options, const std::string& command_line) 
 
 void add_load_command(CLI::App& app, int& exit_code) {
   auto options = std::make_shared<load::LoadOptions>();
-  CLI::App* command = app.add_subcommand("load", "Open many WebSocket connections, hold them, and report what was held");
-  command->add_option("URL", options->url, "What to load: ws://HOST:PORT/PATH.")->required()->envname("HOLDFAST_LOAD_URL");
-  for (const load::LoadOption& option : load::load_option_table()) add_option(*command, option, *options);
-  command->footer("Verdict: held, lost N, or generator-bound (all was held, but a rate or latency is the generator's own).\n"
-                  "Exit code: 0 when everything asked for was opened and held, 1 when not, 2 for a usage error.");
-  command->callback([command, options, &exit_code] { exit_code = run_load(*options, command_line_of(*command, *options)); });
+  CLI::App* command = app.add_subcommand(
+      "load", "Open many WebSocket connections, hold them, and report what was held");
+  command->add_option("URL", options->url, "What to load: ws://HOST:PORT/PATH.")
+      ->required()
+      ->envname("HOLDFAST_LOAD_URL");
+  for (const load::LoadOption& option : load::load_option_table())
+    add_option(*command, option, *options);
+  command->footer(
+      "Verdict: held, lost N, or generator-bound (all was held, but a rate or latency is the "
+      "generator's own).\n"
+      "Exit code: 0 when everything asked for was opened and held, 1 when not, 2 for a usage "
+      "error.");
+  command->callback([command, options, &exit_code] {
+    exit_code = run_load(*options, command_line_of(*command, *options));
+  });
 }
 
 }  // namespace holdfast::commands

@@ -37,7 +37,8 @@ int run_report(const ReportArguments& arguments) {
   if (!merged) return fail(merged.error());
   fmt::print("{}", load::to_text(*merged));
   std::fflush(stdout);
-  if (auto written = write_report(*merged, arguments.report, arguments.html); !written) return fail(written.error());
+  if (auto written = write_report(*merged, arguments.report, arguments.html); !written)
+    return fail(written.error());
   return load::exit_code_of(merged->verdict);
 }
 
@@ -45,11 +46,22 @@ int run_report(const ReportArguments& arguments) {
 
 void add_report_command(CLI::App& app, int& exit_code) {
   auto arguments = std::make_shared<ReportArguments>();
-  CLI::App* command = app.add_subcommand("report", "Join the reports of several load machines: histograms are added, not averaged");
-  command->add_option("FILES", arguments->files, "Reports that `holdfast load --report` wrote; one is shown as it is.")->required();
-  command->add_option("--report", arguments->report, "Write the joint report as JSON.")->type_name("FILE")->envname("HOLDFAST_REPORT_REPORT");
-  command->add_option("--html", arguments->html, "Write the joint report as one self-contained page.")->type_name("FILE")->envname("HOLDFAST_REPORT_HTML");
-  command->footer("Exit code: 0 when everything asked for was opened and held, 1 when not, 2 for a usage error.");
+  CLI::App* command = app.add_subcommand(
+      "report", "Join the reports of several load machines: histograms are added, not averaged");
+  command
+      ->add_option("FILES", arguments->files,
+                   "Reports that `holdfast load --report` wrote; one is shown as it is.")
+      ->required();
+  command->add_option("--report", arguments->report, "Write the joint report as JSON.")
+      ->type_name("FILE")
+      ->envname("HOLDFAST_REPORT_REPORT");
+  command
+      ->add_option("--html", arguments->html, "Write the joint report as one self-contained page.")
+      ->type_name("FILE")
+      ->envname("HOLDFAST_REPORT_HTML");
+  command->footer(
+      "Exit code: 0 when everything asked for was opened and held, 1 when not, 2 for a usage "
+      "error.");
   command->callback([arguments, &exit_code] { exit_code = run_report(*arguments); });
 }
 

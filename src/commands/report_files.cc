@@ -34,7 +34,8 @@ Result<void> check_writable(const std::string& file) {
   return {};
 }
 
-Result<void> write_report(const load::Report& report, const std::string& json_file, const std::string& html_file) {
+Result<void> write_report(const load::Report& report, const std::string& json_file,
+                          const std::string& html_file) {
   if (!json_file.empty()) {
     if (auto written = write_file(json_file, load::to_json(report)); !written) return written;
   }

@@ -1,7 +1,7 @@
 #pragma once
 
-// How the conductor leads the workers through a run. It alone passes the baton on; every worker looks at it once a turn, and
-// says in its live counters how far it has followed.
+// How the conductor leads the workers through a run. It alone passes the baton on; every worker
+// looks at it once a turn, and says in its live counters how far it has followed.
 //
 //   kReady ─► kOpen ─► kHold ─► kSettle ─► kLeave
 //               ▲        └─► kDrop ─┐            (a storm's rounds)

@@ -47,7 +47,8 @@ bool Conductor::step(Instant now, const LiveSum& sum) {
   return false;
 }
 
-// Those that are refused in a storm come again and again, so that only time ends it. Elsewhere every attempt ends by itself.
+// Those that are refused in a storm come again and again, so that only time ends it. Elsewhere
+// every attempt ends by itself.
 Duration Conductor::opening_max() const {
   if (options_.scenario != Scenario::kStorm) return Duration::max();
   if (drops_ > 0 || options_.rate == 0) return options_.return_timeout;
@@ -63,7 +64,8 @@ bool Conductor::step_open(Instant now, const LiveSum& sum) {
 
 bool Conductor::step_hold(Instant now) {
   const bool drops_again = options_.scenario == Scenario::kStorm && drops_ < options_.rounds;
-  const Duration hold = drops_again ? std::min<Duration>(options_.hold, kStormPause) : Duration(options_.hold);
+  const Duration hold =
+      drops_again ? std::min<Duration>(options_.hold, kStormPause) : Duration(options_.hold);
   if (now - phase_began_ < hold) return false;
   if (!drops_again) return pass(has_traffic_ ? Phase::kSettle : Phase::kLeave, now);
   ++drops_;

@@ -1,6 +1,7 @@
 #pragma once
 
-// Decides when a run goes on: from what the workers have done, and from the time. It owns no thread and reads no clock.
+// Decides when a run goes on: from what the workers have done, and from the time. It owns no thread
+// and reads no clock.
 
 #include <cstdint>
 #include <vector>
@@ -17,7 +18,8 @@ class Conductor {
   // How long a storm holds before each drop, at most: long enough to see that all stand.
   static constexpr Duration kStormPause = std::chrono::seconds(2);
 
-  // `has_traffic`: messages are sent while holding, so that the last ones must be waited for. Both references must outlive it.
+  // `has_traffic`: messages are sent while holding, so that the last ones must be waited for. Both
+  // references must outlive it.
   Conductor(const LoadOptions& options, bool has_traffic, Baton& baton)
       : options_(options), has_traffic_(has_traffic), baton_(baton) {}
 

@@ -1,6 +1,7 @@
 #pragma once
 
-// What the generator remembers of a connection: 32 bytes, at the place of its descriptor. A silent one has nothing else.
+// What the generator remembers of a connection: 32 bytes, at the place of its descriptor. A silent
+// one has nothing else.
 
 #include <cstdint>
 #include <vector>
@@ -13,12 +14,12 @@ namespace holdfast::load {
 
 struct ConnectionRecord {
   enum class State : std::uint8_t {
-    kNone,         // no connection of ours has this descriptor
+    kNone,  // no connection of ours has this descriptor
     kConnecting,
     kHandshaking,  // the request was sent, the answer is awaited
     kOpen,
-    kClosing,      // we said goodbye; what the peer still says does not matter
-    kPublisher,    // not one of the crowd: it carries POSTs
+    kClosing,    // we said goodbye; what the peer still says does not matter
+    kPublisher,  // not one of the crowd: it carries POSTs
   };
   State state = State::kNone;
   bool has_session = false;      // a frame or message is incomplete
@@ -29,7 +30,8 @@ struct ConnectionRecord {
   std::uint32_t sent = 0;        // echo: the next sequence
   SequenceWindow arrived;        // 12 bytes
 };
-static_assert(sizeof(ConnectionRecord) == 32, "2,000,000 clients are to fit beside the server that they load");
+static_assert(sizeof(ConnectionRecord) == 32,
+              "2,000,000 clients are to fit beside the server that they load");
 
 // Grows to the largest descriptor that was used.
 class ConnectionRecords {

@@ -61,7 +61,8 @@ inline Report example_report(std::string host = "a", std::int64_t began = 1'800'
                    {999, 0, 0, 0, 700, 2, 1998, {{4000, 1998}}},
                    {998, 0, 0, 1, 1200, 4, 3992, {{3000, 2}, {4000, 3990}}}};
   report.count_pings_by_second();
-  report.verdict = {Verdict::Kind::kLost, "lost 2 connections", {"a note", "generator-bound: of this machine"}};
+  report.verdict = {
+      Verdict::Kind::kLost, "lost 2 connections", {"a note", "generator-bound: of this machine"}};
   return report;
 }
 

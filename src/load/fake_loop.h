@@ -1,7 +1,7 @@
 #pragma once
 
-// A loop without a kernel: a test says what completes, and reads what was sent. Its clock stands still until it is moved, or
-// somebody sleeps.
+// A loop without a kernel: a test says what completes, and reads what was sent. Its clock stands
+// still until it is moved, or somebody sleeps.
 
 #include <deque>
 #include <map>
@@ -26,8 +26,8 @@ class FakeLoop final : public net::Loop {
   Instant time{std::chrono::seconds(1000)};
   std::deque<net::Completion> coming;
   std::vector<Connect> connects;
-  std::map<net::Descriptor, std::string> sent;       // since open, or since it was taken out
-  std::map<net::Descriptor, std::size_t> room;       // what a socket still takes; no entry: everything
+  std::map<net::Descriptor, std::string> sent;  // since open, or since it was taken out
+  std::map<net::Descriptor, std::size_t> room;  // what a socket still takes; no entry: everything
   std::set<net::Descriptor> open;
   std::set<net::Descriptor> reset_ones;
   std::set<net::Descriptor> wants_writable;
@@ -39,8 +39,12 @@ class FakeLoop final : public net::Loop {
   }
   void received(net::Descriptor descriptor, std::string_view bytes) {
     buffers_.emplace_back(bytes);
-    coming.push_back({net::Completion::Kind::kReceived, descriptor, -1, 0,
-                      {reinterpret_cast<std::byte*>(buffers_.back().data()), buffers_.back().size()}});
+    coming.push_back(
+        {net::Completion::Kind::kReceived,
+         descriptor,
+         -1,
+         0,
+         {reinterpret_cast<std::byte*>(buffers_.back().data()), buffers_.back().size()}});
   }
   void closed(net::Descriptor descriptor, int error = 0) {
     coming.push_back({net::Completion::Kind::kClosed, descriptor, -1, error, {}});
@@ -103,10 +107,13 @@ class FakeLoop final : public net::Loop {
     reset_ones.insert(descriptor);
     close(descriptor);
   }
-  Result<net::Descriptor> listen(const net::Address&, const net::ListenOptions&) override { return failure("fake"); }
+  Result<net::Descriptor> listen(const net::Address&, const net::ListenOptions&) override {
+    return failure("fake");
+  }
   Result<net::Address> local_address(net::Descriptor) const override { return failure("fake"); }
   Result<net::Address> peer_address(net::Descriptor) const override { return failure("fake"); }
-  Result<net::Descriptor> connect(const std::optional<net::Address>& from, const net::Address& to) override {
+  Result<net::Descriptor> connect(const std::optional<net::Address>& from,
+                                  const net::Address& to) override {
     if (connect_error != 0) return failure("fake", connect_error);
     net::Descriptor descriptor = 10;
     while (open.contains(descriptor)) ++descriptor;

@@ -16,7 +16,9 @@ constexpr std::int64_t kLeastMicroseconds = 1;
 constexpr std::int64_t kMostMicroseconds = 600'000'000;
 constexpr int kSignificantDigits = 3;
 
-Duration from_microseconds(std::int64_t microseconds) { return std::chrono::microseconds(microseconds); }
+Duration from_microseconds(std::int64_t microseconds) {
+  return std::chrono::microseconds(microseconds);
+}
 
 hdr_histogram* create() {
   hdr_histogram* histogram = nullptr;
@@ -51,7 +53,8 @@ void Histogram::add(const Histogram& other) {
 }
 
 void Histogram::add(std::span<const Bucket> buckets) {
-  for (const Bucket bucket : buckets) record(std::chrono::microseconds(bucket.microseconds), bucket.times);
+  for (const Bucket bucket : buckets)
+    record(std::chrono::microseconds(bucket.microseconds), bucket.times);
 }
 
 std::vector<Bucket> Histogram::take_buckets() {
@@ -60,7 +63,8 @@ std::vector<Bucket> Histogram::take_buckets() {
   hdr_iter iterator;
   hdr_iter_recorded_init(&iterator, histogram_.get());
   while (hdr_iter_next(&iterator)) {
-    buckets.push_back({static_cast<std::uint32_t>(iterator.value), static_cast<std::uint32_t>(iterator.count)});
+    buckets.push_back(
+        {static_cast<std::uint32_t>(iterator.value), static_cast<std::uint32_t>(iterator.count)});
   }
   hdr_reset(histogram_.get());
   return buckets;
@@ -71,7 +75,8 @@ std::uint64_t Histogram::count() const {
 }
 
 Duration Histogram::percentile(double percent) const {
-  return count() == 0 ? Duration(0) : from_microseconds(hdr_value_at_percentile(histogram_.get(), percent));
+  return count() == 0 ? Duration(0)
+                      : from_microseconds(hdr_value_at_percentile(histogram_.get(), percent));
 }
 
 Duration Histogram::least() const {
@@ -102,9 +107,11 @@ Result<Histogram> Histogram::decode(std::string_view text) {
   std::string copy(text);
   hdr_histogram* decoded = nullptr;
   if (const int error = hdr_log_decode(&decoded, copy.data(), copy.size()); error != 0) {
-    return failure(fmt::format("not a histogram in HdrHistogram's V2 log encoding: {}", hdr_strerror(error)));
+    return failure(
+        fmt::format("not a histogram in HdrHistogram's V2 log encoding: {}", hdr_strerror(error)));
   }
-  // Added to one of our own shape, so that whatever shape came from elsewhere can be added to later.
+  // Added to one of our own shape, so that whatever shape came from elsewhere can be added to
+  // later.
   const std::unique_ptr<hdr_histogram, Free> owner(decoded);
   if (decoded->total_count < 0 || hdr_add(&result.get(), decoded) != 0) {
     return failure("a histogram with values beyond 10 minutes, which Holdfast does not write");

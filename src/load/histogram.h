@@ -1,7 +1,7 @@
 #pragma once
 
-// Durations counted by size, with three significant digits. Histograms add up exactly: the sum of two is the histogram of all
-// that both saw, which no average of percentiles is.
+// Durations counted by size, with three significant digits. Histograms add up exactly: the sum of
+// two is the histogram of all that both saw, which no average of percentiles is.
 
 #include <cstdint>
 #include <memory>
@@ -23,8 +23,8 @@ struct Bucket {
   std::uint32_t times;
 };
 
-// 1 µs to 10 min in whole microseconds; what is outside counts as the nearest end. About 170 KB from the first record on, one
-// pointer before. One thread at a time.
+// 1 µs to 10 min in whole microseconds; what is outside counts as the nearest end. About 170 KB
+// from the first record on, one pointer before. One thread at a time.
 class Histogram {
  public:
   Histogram() = default;
@@ -40,14 +40,15 @@ class Histogram {
   std::vector<Bucket> take_buckets();
 
   std::uint64_t count() const;
-  // The duration that `percent` of the recorded ones do not exceed; 0 where none was recorded. 0 < percent <= 100.
+  // The duration that `percent` of the recorded ones do not exceed; 0 where none was recorded. 0 <
+  // percent <= 100.
   Duration percentile(double percent) const;
   Duration least() const;
   Duration mean() const;
   Duration most() const;
 
-  // HdrHistogram's V2 log encoding, compressed and in base64, in microseconds: read by every HdrHistogram tool. Empty for an
-  // empty histogram.
+  // HdrHistogram's V2 log encoding, compressed and in base64, in microseconds: read by every
+  // HdrHistogram tool. Empty for an empty histogram.
   std::string encode() const;
   // The error says that the text is not such an encoding.
   static Result<Histogram> decode(std::string_view text);

@@ -49,7 +49,8 @@ TEST(Histogram, CountsWhatIsOutOfItsRangeAsItsEnds) {
   histogram.record(hours(2));
   EXPECT_EQ(histogram.count(), 2u);
   EXPECT_EQ(histogram.least(), microseconds(1));
-  EXPECT_NEAR(static_cast<double>(histogram.most().count()), static_cast<double>(Duration(minutes(10)).count()), 6e8);
+  EXPECT_NEAR(static_cast<double>(histogram.most().count()),
+              static_cast<double>(Duration(minutes(10)).count()), 6e8);
 }
 
 TEST(Histogram, TheSumOfTwoIsTheHistogramOfAllThatBothSaw) {
@@ -70,8 +71,23 @@ TEST(Histogram, IsEncodedAsHdrHistogramToolsReadIt) {
 }
 
 TEST(Histogram, RefusesWhatIsNotAnEncoding) {
-  for (const char* text : {"x", "HISTFA", "HISTFAAAAAAAAAAAAAAA", "AAAAAAAAAAAAAAAAAAAAAAAA", "HISTFAAAACJ42pNp!!!!"}) {
+  for (const char* text : {"x", "HISTFA", "HISTFAAAAAAAAAAAAAAA", "AAAAAAAAAAAAAAAAAAAAAAAA",
+                           "HISTFAAAACJ42pNp!!!!"}) {
     EXPECT_FALSE(Histogram::decode(text).has_value()) << text;
+  }
+}
+
+TEST(Histogram, SurvivesAnEncodingWithAnyByteChanged) {
+  Histogram histogram;
+  for (int i = 1; i < 5000; ++i) histogram.record(microseconds(i * i));
+  const std::string encoding = histogram.encode();
+  for (std::size_t i = 0; i < encoding.size(); ++i) {
+    for (const char other : {'A', '/', 'z', '9'}) {
+      std::string changed = encoding;
+      changed[i] = other;
+      const auto decoded = Histogram::decode(changed);
+      EXPECT_TRUE(!decoded || decoded->most() <= minutes(11));
+    }
   }
 }
 

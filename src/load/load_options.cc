@@ -3,8 +3,8 @@
 #include <fmt/format.h>
 
 #include <array>
-#include <charconv>
 #include <cctype>
+#include <charconv>
 
 #include "base/units.h"
 #include "load/message.h"
@@ -18,7 +18,8 @@ constexpr std::array<std::string_view, 2> kLeaveNames = {"reset", "close"};
 constexpr std::array<std::string_view, 2> kVanishNames = {"silent", "mute"};
 constexpr std::array<std::string_view, 3> kIoNames = {"auto", "uring", "epoll"};
 
-Result<std::uint64_t> count_between(std::string_view text, std::uint64_t least, std::uint64_t most) {
+Result<std::uint64_t> count_between(std::string_view text, std::uint64_t least,
+                                    std::uint64_t most) {
   const auto count = parse_count(text);
   if (!count) return count;
   if (*count < least || *count > most) {
@@ -28,7 +29,8 @@ Result<std::uint64_t> count_between(std::string_view text, std::uint64_t least, 
 }
 
 template <class Integer>
-Result<void> read_count(Integer& field, std::string_view text, std::uint64_t least, std::uint64_t most) {
+Result<void> read_count(Integer& field, std::string_view text, std::uint64_t least,
+                        std::uint64_t most) {
   const auto count = count_between(text, least, most);
   if (!count) return tl::unexpected(count.error());
   field = static_cast<Integer>(*count);
@@ -48,9 +50,10 @@ Result<void> read_duration(std::chrono::milliseconds& field, std::string_view te
 
 Result<void> read_number(double& field, std::string_view text, double least, double most) {
   double number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number,
-                                            std::chars_format::fixed);
-  if (error != std::errc() || end != text.data() + text.size() || !(number >= least && number <= most)) {
+  const auto [end, error] =
+      std::from_chars(text.data(), text.data() + text.size(), number, std::chars_format::fixed);
+  if (error != std::errc() || end != text.data() + text.size() ||
+      !(number >= least && number <= most)) {
     return failure(fmt::format("must be a number from {} to {}", least, most));
   }
   field = number;
@@ -61,7 +64,8 @@ Result<void> read_number(double& field, std::string_view text, double least, dou
 Result<void> read_share(double& field, std::string_view text) {
   const bool percent = !text.empty() && text.back() == '%';
   double number = 0;
-  if (auto read = read_number(number, percent ? text.substr(0, text.size() - 1) : text, 0, percent ? 100 : 1);
+  if (auto read = read_number(number, percent ? text.substr(0, text.size() - 1) : text, 0,
+                              percent ? 100 : 1);
       !read) {
     return failure("must be a part of the whole, 0 to 1, or 0% to 100%");
   }
@@ -70,7 +74,8 @@ Result<void> read_share(double& field, std::string_view text) {
 }
 
 template <class Enum, std::size_t N>
-Result<void> read_choice(Enum& field, std::string_view text, const std::array<std::string_view, N>& words) {
+Result<void> read_choice(Enum& field, std::string_view text,
+                         const std::array<std::string_view, N>& words) {
   for (std::size_t i = 0; i < N; ++i) {
     if (words[i] == text) {
       field = static_cast<Enum>(i);
@@ -134,82 +139,128 @@ using std::chrono::seconds;
 constexpr std::array kTable = {
     LoadOption{"--connections", "N", "1,000", "Connections to open and hold.", "1 to 100,000,000",
                "More than that many records would not fit a load machine's memory.", false,
-               [](Options& o, std::string_view t) { return read_count(o.connections, t, 1, 100'000'000); }},
+               [](Options& o, std::string_view t) {
+                 return read_count(o.connections, t, 1, 100'000'000);
+               }},
     LoadOption{"--rate", "N", "10,000", "Opens per second, over all workers.",
                "0 to 10,000,000 per second; 0: as fast as --in-flight lets",
                "The default takes well under one core of a server; a storm ignores it.", false,
                [](Options& o, std::string_view t) { return read_count(o.rate, t, 0, 10'000'000); }},
-    LoadOption{"--in-flight", "N", "200", "Opens under way at once, per worker.", "1 to 100,000",
-               "Above the server's listen backlog (4,096 by default, over all workers) SYNs are dropped and come again after 1 s.",
-               false, [](Options& o, std::string_view t) { return read_count(o.in_flight, t, 1, 100'000); }},
-    LoadOption{"--hold", "DURATION", "60s", "How long to hold once all are open.", "0 to 7 days (168h)",
-               "The default sees two ping intervals of 25 s.", false,
-               [](Options& o, std::string_view t) { return read_duration(o.hold, t, milliseconds(0), hours(168)); }},
-    LoadOption{"--open-timeout", "DURATION", "10s", "From connect() to the 101 answer.", "10ms to 10m",
-               "A peer that waited longer is counted as refused (timeout).", false,
-               [](Options& o, std::string_view t) { return read_duration(o.open_timeout, t, milliseconds(10), minutes(10)); }},
-    LoadOption{"--settle", "DURATION", "5s", "How long to wait for the last messages after sending ends.", "0 to 10m",
+    LoadOption{
+        "--in-flight", "N", "200", "Opens under way at once, per worker.", "1 to 100,000",
+        "Above the server's listen backlog (4,096 by default, over all workers) SYNs are dropped "
+        "and come again after 1 s.",
+        false,
+        [](Options& o, std::string_view t) { return read_count(o.in_flight, t, 1, 100'000); }},
+    LoadOption{"--hold", "DURATION", "60s", "How long to hold once all are open.",
+               "0 to 7 days (168h)", "The default sees two ping intervals of 25 s.", false,
+               [](Options& o, std::string_view t) {
+                 return read_duration(o.hold, t, milliseconds(0), hours(168));
+               }},
+    LoadOption{"--open-timeout", "DURATION", "10s", "From connect() to the 101 answer.",
+               "10ms to 10m", "A peer that waited longer is counted as refused (timeout).", false,
+               [](Options& o, std::string_view t) {
+                 return read_duration(o.open_timeout, t, milliseconds(10), minutes(10));
+               }},
+    LoadOption{"--settle", "DURATION", "5s",
+               "How long to wait for the last messages after sending ends.", "0 to 10m",
                "What arrives later is counted as missing.", false,
-               [](Options& o, std::string_view t) { return read_duration(o.settle, t, milliseconds(0), minutes(10)); }},
-    LoadOption{"--workers", "N", "auto", "Threads, each with a descriptor table of its own.", "1 to 1,024, or auto",
-               "auto: one per CPU, or as many as --connections needs at the descriptor limit, whichever is more.", false,
-               read_workers},
+               [](Options& o, std::string_view t) {
+                 return read_duration(o.settle, t, milliseconds(0), minutes(10));
+               }},
+    LoadOption{"--workers", "N", "auto", "Threads, each with a descriptor table of its own.",
+               "1 to 1,024, or auto",
+               "auto: one per CPU, or as many as --connections needs at the descriptor limit, "
+               "whichever is more.",
+               false, read_workers},
     LoadOption{"--sources", "CIDR,...", "auto", "Source addresses to connect from.",
                "auto, or addresses and CIDRs of this machine separated by commas",
-               "One source address has only the ports of net.ipv4.ip_local_port_range towards one server address. auto: 127.16.0.0/12 "
+               "One source address has only the ports of net.ipv4.ip_local_port_range towards one "
+               "server address. auto: 127.16.0.0/12 "
                "on loopback, elsewhere the addresses of the interface that leads to the server.",
                false, read_sources},
-    LoadOption{"--scenario", "NAME", "idle", "What the connections do.", "idle, echo, fanout, storm, slow-reader, half-open",
-               "idle: held and pinged. echo: each sends and checks the answer. fanout: all are on one topic that the generator publishes to. "
-               "storm: dropped all at once, then back as fast as the server takes. slow-reader: some stop reading. half-open: some vanish "
-               "without a FIN.",
-               false, [](Options& o, std::string_view t) { return read_choice(o.scenario, t, kScenarioNames); }},
-    LoadOption{"--message-rate", "R", "1", "Echo: messages per second of each connection; fanout: publications per second.",
-               "0 to 1,000,000, fractions allowed", "0: connect and listen only, while another machine publishes.", false,
-               [](Options& o, std::string_view t) { return read_number(o.message_rate, t, 0, 1'000'000); }},
+    LoadOption{
+        "--scenario", "NAME", "idle", "What the connections do.",
+        "idle, echo, fanout, storm, slow-reader, half-open",
+        "idle: held and pinged. echo: each sends and checks the answer. fanout: all are on one "
+        "topic that the generator publishes to. "
+        "storm: dropped all at once, then back as fast as the server takes. slow-reader: some stop "
+        "reading. half-open: some vanish "
+        "without a FIN.",
+        false,
+        [](Options& o, std::string_view t) { return read_choice(o.scenario, t, kScenarioNames); }},
+    LoadOption{"--message-rate", "R", "1",
+               "Echo: messages per second of each connection; fanout: publications per second.",
+               "0 to 1,000,000, fractions allowed",
+               "0: connect and listen only, while another machine publishes.", false,
+               [](Options& o, std::string_view t) {
+                 return read_number(o.message_rate, t, 0, 1'000'000);
+               }},
     LoadOption{"--message-bytes", "B", "64", "Size of one message.", "32 to 16MiB",
                "Sender, sequence and send time take the first 32 bytes.", false,
                read_message_bytes},
     LoadOption{"--rounds", "N", "3", "Storm: how often all are dropped.", "1 to 10,000",
                "Ten show whether memory comes back to the same level.", false,
                [](Options& o, std::string_view t) { return read_count(o.rounds, t, 1, 10'000); }},
-    LoadOption{"--retry-delay", "DURATION", "250ms", "Storm: how long a refused peer waits before it comes again.", "0 to 1m",
+    LoadOption{"--retry-delay", "DURATION", "250ms",
+               "Storm: how long a refused peer waits before it comes again.", "0 to 1m",
                "Less is a harder storm than browsers make.", false,
-               [](Options& o, std::string_view t) { return read_duration(o.retry_delay, t, milliseconds(0), minutes(1)); }},
-    LoadOption{"--return-timeout", "DURATION", "2m", "Storm: longest wait until all are back.", "1s to 1h",
-               "A round that lasts longer is given up, and those missing are counted as lost.", false,
-               [](Options& o, std::string_view t) { return read_duration(o.return_timeout, t, seconds(1), hours(1)); }},
-    LoadOption{"--slow-share", "SHARE", "10%", "Slow-reader: part of the peers that stop reading.", "0 to 1, or 0% to 100%",
+               [](Options& o, std::string_view t) {
+                 return read_duration(o.retry_delay, t, milliseconds(0), minutes(1));
+               }},
+    LoadOption{
+        "--return-timeout", "DURATION", "2m", "Storm: longest wait until all are back.", "1s to 1h",
+        "A round that lasts longer is given up, and those missing are counted as lost.", false,
+        [](Options& o, std::string_view t) {
+          return read_duration(o.return_timeout, t, seconds(1), hours(1));
+        }},
+    LoadOption{"--slow-share", "SHARE", "10%", "Slow-reader: part of the peers that stop reading.",
+               "0 to 1, or 0% to 100%",
                "The others are watched: a slow peer must not cost them anything.", false,
                [](Options& o, std::string_view t) { return read_share(o.slow_share, t); }},
-    LoadOption{"--vanish-share", "SHARE", "10%", "Half-open: part of the peers that vanish.", "0 to 1, or 0% to 100%",
-               "The server must drop them within its ping interval and pong timeout, and keep the others.", false,
-               [](Options& o, std::string_view t) { return read_share(o.vanish_share, t); }},
-    LoadOption{"--vanish", "HOW", "silent", "Half-open: how peers vanish.", "silent, mute",
-               "silent: their kernel drops all that arrives (no ACK, no RST), like an unplugged machine. mute: acknowledged, "
-               "never answered, like a hung program.",
-               false, [](Options& o, std::string_view t) { return read_choice(o.vanish, t, kVanishNames); }},
-    LoadOption{"--leave", "HOW", "reset", "How connections are ended, in storms and when all is done.", "reset, close",
-               "reset leaves no TIME_WAIT, so that the next run finds its ports free; close says goodbye (1000) first.", false,
+    LoadOption{
+        "--vanish-share", "SHARE", "10%", "Half-open: part of the peers that vanish.",
+        "0 to 1, or 0% to 100%",
+        "The server must drop them within its ping interval and pong timeout, and keep the others.",
+        false, [](Options& o, std::string_view t) { return read_share(o.vanish_share, t); }},
+    LoadOption{
+        "--vanish", "HOW", "silent", "Half-open: how peers vanish.", "silent, mute",
+        "silent: their kernel drops all that arrives (no ACK, no RST), like an unplugged machine. "
+        "mute: acknowledged, "
+        "never answered, like a hung program.",
+        false,
+        [](Options& o, std::string_view t) { return read_choice(o.vanish, t, kVanishNames); }},
+    LoadOption{"--leave", "HOW", "reset",
+               "How connections are ended, in storms and when all is done.", "reset, close",
+               "reset leaves no TIME_WAIT, so that the next run finds its ports free; close says "
+               "goodbye (1000) first.",
+               false,
                [](Options& o, std::string_view t) { return read_choice(o.leave, t, kLeaveNames); }},
-    LoadOption{"--allow-fewer", "", "off", "Go on with as many connections as this machine can make.", "",
+    LoadOption{"--allow-fewer", "", "off",
+               "Go on with as many connections as this machine can make.", "",
                "The missing ones still count as lost.", false,
                [](Options& o, std::string_view t) { return read_flag(o.allow_fewer, t); }},
     LoadOption{"--io", "HOW", "auto", "How bytes reach the kernel.", "auto, uring, epoll",
                "auto: io_uring where it is allowed.", false,
                [](Options& o, std::string_view t) { return read_choice(o.io, t, kIoNames); }},
-    LoadOption{"--publish-token", "TOKEN", "none", "Bearer token for publishing.", "printable text without spaces",
-               "Needed where the server was started with one. Safer in the environment than on the command line.", true,
-               read_token},
-    LoadOption{"--report", "FILE", "none", "Write the report as JSON, for `holdfast report`.", "a file name", "", false,
+    LoadOption{"--publish-token", "TOKEN", "none", "Bearer token for publishing.",
+               "printable text without spaces",
+               "Needed where the server was started with one. Safer in the environment than on the "
+               "command line.",
+               true, read_token},
+    LoadOption{"--report", "FILE", "none", "Write the report as JSON, for `holdfast report`.",
+               "a file name", "", false,
                [](Options& o, std::string_view t) { return read_text(o.report, t); }},
-    LoadOption{"--html", "FILE", "none", "Write the report as one self-contained page.", "a file name", "", false,
+    LoadOption{"--html", "FILE", "none", "Write the report as one self-contained page.",
+               "a file name", "", false,
                [](Options& o, std::string_view t) { return read_text(o.html, t); }},
 };
 
 }  // namespace
 
-std::string_view name(Scenario scenario) { return kScenarioNames[static_cast<std::size_t>(scenario)]; }
+std::string_view name(Scenario scenario) {
+  return kScenarioNames[static_cast<std::size_t>(scenario)];
+}
 
 std::span<const LoadOption> load_option_table() { return kTable; }
 
@@ -223,22 +274,26 @@ std::string environment_name(const LoadOption& option) {
 
 Result<void> check_options(const LoadOptions& options) {
   if (options.workers > options.connections) {
-    return failure(fmt::format("--workers {}: more than --connections {}; ask for at most one worker per connection",
-                               options.workers, options.connections));
+    return failure(fmt::format(
+        "--workers {}: more than --connections {}; ask for at most one worker per connection",
+        options.workers, options.connections));
   }
   const bool sends = options.scenario == Scenario::kEcho || options.scenario == Scenario::kFanout;
   if (sends && options.message_rate > 0 && options.hold.count() == 0) {
-    return failure(fmt::format("--hold 0: scenario {} sends while it holds; give it a time, such as --hold 30s",
-                               name(options.scenario)));
+    return failure(fmt::format(
+        "--hold 0: scenario {} sends while it holds; give it a time, such as --hold 30s",
+        name(options.scenario)));
   }
   if (options.scenario == Scenario::kHalfOpen && options.hold < seconds(1)) {
-    return failure(fmt::format(
-        "--hold {}: vanished peers are only noticed after the server's ping interval and pong timeout; give it more "
-        "than both together, such as --hold 60s",
-        format_duration(options.hold)));
+    return failure(
+        fmt::format("--hold {}: vanished peers are only noticed after the server's ping interval "
+                    "and pong timeout; give it more "
+                    "than both together, such as --hold 60s",
+                    format_duration(options.hold)));
   }
   if (!options.report.empty() && options.report == options.html) {
-    return failure(fmt::format("--html '{}': the same file as --report; give each its own", options.html));
+    return failure(
+        fmt::format("--html '{}': the same file as --report; give each its own", options.html));
   }
   return {};
 }

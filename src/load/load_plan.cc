@@ -30,12 +30,16 @@ double odd_share(const LoadOptions& options) {
   return 0;
 }
 
-Result<SourcePlan> plan_sources(const LoadOptions& options, const Target& target, std::uint64_t connections) {
-  const bool own = options.sources == "auto" && !(target.address.is_loopback() && target.address.family() == AF_INET);
-  auto sources = SourcePlan::make(options.sources, target.address, local_port_range(), connections,
-                                  own ? addresses_towards(target.address) : std::vector<net::Address>{});
+Result<SourcePlan> plan_sources(const LoadOptions& options, const Target& target,
+                                std::uint64_t connections) {
+  const bool own = options.sources == "auto" &&
+                   !(target.address.is_loopback() && target.address.family() == AF_INET);
+  auto sources =
+      SourcePlan::make(options.sources, target.address, local_port_range(), connections,
+                       own ? addresses_towards(target.address) : std::vector<net::Address>{});
   if (!sources) {
-    return failure(options.sources == "auto" ? sources.error().message : "--sources " + sources.error().message);
+    return failure(options.sources == "auto" ? sources.error().message
+                                             : "--sources " + sources.error().message);
   }
   for (const net::Address& address : sources->ends()) {
     if (auto bound = can_bind(address); !bound) return tl::unexpected(bound.error());
@@ -65,8 +69,10 @@ Result<LoadPlan> plan_load(const LoadOptions& options) {
   plan.sources = std::move(*sources);
 
   const std::uint64_t descriptors = net::raise_descriptor_limit().soft;
-  const auto odd = static_cast<std::uint64_t>(std::llround(static_cast<double>(connections) * odd_share(options)));
-  auto shares = share_out(connections - odd, options.workers, plan.cpus, descriptors, options.allow_fewer);
+  const auto odd = static_cast<std::uint64_t>(
+      std::llround(static_cast<double>(connections) * odd_share(options)));
+  auto shares =
+      share_out(connections - odd, options.workers, plan.cpus, descriptors, options.allow_fewer);
   if (!shares) return tl::unexpected(shares.error());
   auto odd_shares = share_out(odd, 0, 1, descriptors, options.allow_fewer);
   if (!odd_shares) return tl::unexpected(odd_shares.error());

@@ -19,14 +19,15 @@ struct LoadPlan {
   Target target;
   SourcePlan sources;
   Traffic traffic = Traffic::kNone;
-  WorkerShares shares;         // of those that are to stay
-  WorkerShares odd_shares;     // of those that will vanish or stop reading; 0 connections where there are none
+  WorkerShares shares;  // of those that are to stay
+  WorkerShares
+      odd_shares;  // of those that will vanish or stop reading; 0 connections where there are none
   std::uint32_t cpus = 1;
-  std::uint64_t fewer = 0;     // connections that were asked for and cannot be made (--allow-fewer)
+  std::uint64_t fewer = 0;  // connections that were asked for and cannot be made (--allow-fewer)
 };
 
-// Resolves the target, raises the descriptor limit, and shares out what was asked for. The error names the option, its value and what
-// would be right.
+// Resolves the target, raises the descriptor limit, and shares out what was asked for. The error
+// names the option, its value and what would be right.
 Result<LoadPlan> plan_load(const LoadOptions& options);
 
 }  // namespace holdfast::load

@@ -79,7 +79,8 @@ class Run {
   Conductor conductor_;
   std::vector<Member<WorkerOutcome>> workers_;
   std::vector<Member<OddCrewOutcome>> crews_;
-  std::uint64_t seed_ = std::random_device{}() * std::uint64_t{0x9e3779b97f4a7c15} + std::random_device{}();
+  std::uint64_t seed_ =
+      std::random_device{}() * std::uint64_t{0x9e3779b97f4a7c15} + std::random_device{}();
   Instant origin_;
   std::int64_t series_start_ = 0;
   std::uint64_t resident_bytes_max_ = 0;
@@ -163,8 +164,10 @@ void Run::watch_odd_ones(std::uint32_t index) {
 }
 
 void Run::start_threads() {
-  for (std::uint32_t i = 0; i < workers_.size(); ++i) workers_[i].thread = std::thread([this, i] { work(i); });
-  for (std::uint32_t i = 0; i < crews_.size(); ++i) crews_[i].thread = std::thread([this, i] { watch_odd_ones(i); });
+  for (std::uint32_t i = 0; i < workers_.size(); ++i)
+    workers_[i].thread = std::thread([this, i] { work(i); });
+  for (std::uint32_t i = 0; i < crews_.size(); ++i)
+    crews_[i].thread = std::thread([this, i] { watch_odd_ones(i); });
 }
 
 LiveSum Run::look() const {
@@ -178,11 +181,13 @@ LiveSum Run::look() const {
 
 void Run::lead() {
   Instant memory_at;
-  while (conductor_.phase() != Phase::kLeave || look().step != baton_.read().number || !look().phase_done) {
+  while (conductor_.phase() != Phase::kLeave || look().step != baton_.read().number ||
+         !look().phase_done) {
     const Instant now = net::monotonic_now();
     const LiveSum sum = look();
     bool passed = conductor_.step(now, sum);
-    if ((interrupted_.load(std::memory_order_relaxed) || sum.failed) && conductor_.phase() != Phase::kLeave) {
+    if ((interrupted_.load(std::memory_order_relaxed) || sum.failed) &&
+        conductor_.phase() != Phase::kLeave) {
       conductor_.interrupt(now);
       passed = true;
     }
@@ -251,13 +256,15 @@ void Run::add_odd_peers(Report& report) {
     report.odd.dropped += crew.outcome->dropped;
     report.odd.dropped_after.add(crew.outcome->dropped_after);
     add(report.refused, crew.outcome->refused);
-    report.time_to_open = std::max(report.time_to_open, crew.outcome->last_answer - conductor_.opening_began());
+    report.time_to_open =
+        std::max(report.time_to_open, crew.outcome->last_answer - conductor_.opening_began());
   }
 }
 
 }  // namespace
 
-Result<Report> run_load(const LoadPlan& plan, Progress& progress, const std::atomic<bool>& interrupted) {
+Result<Report> run_load(const LoadPlan& plan, Progress& progress,
+                        const std::atomic<bool>& interrupted) {
   return Run(plan, progress, interrupted).carry_out();
 }
 

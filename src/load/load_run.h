@@ -1,6 +1,7 @@
 #pragma once
 
-// Carries a plan out: starts the workers, leads them through the phases, and puts their results together.
+// Carries a plan out: starts the workers, leads them through the phases, and puts their results
+// together.
 
 #include <atomic>
 
@@ -11,9 +12,10 @@
 
 namespace holdfast::load {
 
-// Blocks until the run is over. When `interrupted` becomes true (from a signal handler, say) it ends early, with a report of what
-// was so far. The error is of the machine: no thread, no loop, no descriptor table of one's own. The report's version and command
-// line are left for the caller.
-Result<Report> run_load(const LoadPlan& plan, Progress& progress, const std::atomic<bool>& interrupted);
+// Blocks until the run is over. When `interrupted` becomes true (from a signal handler, say) it
+// ends early, with a report of what was so far. The error is of the machine: no thread, no loop, no
+// descriptor table of one's own. The report's version and command line are left for the caller.
+Result<Report> run_load(const LoadPlan& plan, Progress& progress,
+                        const std::atomic<bool>& interrupted);
 
 }  // namespace holdfast::load

@@ -14,13 +14,15 @@ constexpr std::size_t kFillerPeriod = 26;
 // A long run of filler to copy from and compare with: one memcmp instead of a loop over letters.
 constexpr auto kFiller = [] {
   std::array<char, kFillerPeriod * 160> filler{};
-  for (std::size_t i = 0; i < filler.size(); ++i) filler[i] = static_cast<char>('a' + i % kFillerPeriod);
+  for (std::size_t i = 0; i < filler.size(); ++i)
+    filler[i] = static_cast<char>('a' + i % kFillerPeriod);
   return filler;
 }();
 
 void write_hex(std::byte* out, std::uint64_t value, int digits) {
   constexpr std::string_view kDigits = "0123456789abcdef";
-  for (int i = digits - 1; i >= 0; --i, value >>= 4) out[i] = static_cast<std::byte>(kDigits[value & 15]);
+  for (int i = digits - 1; i >= 0; --i, value >>= 4)
+    out[i] = static_cast<std::byte>(kDigits[value & 15]);
 }
 
 std::optional<std::uint64_t> read_hex(Bytes bytes) {
@@ -40,7 +42,8 @@ void write_message(MutableBytes out, const Message& message) {
   CHECK(out.size() >= kMessageBytesMin);
   write_hex(out.data(), message.sender, 8);
   write_hex(out.data() + 8, message.sequence, 8);
-  write_hex(out.data() + 16, static_cast<std::uint64_t>(message.intended.time_since_epoch().count()), 16);
+  write_hex(out.data() + 16,
+            static_cast<std::uint64_t>(message.intended.time_since_epoch().count()), 16);
   for (MutableBytes rest = out.subspan(kMessageBytesMin); !rest.empty();) {
     const std::size_t length = std::min(rest.size(), kFiller.size());
     std::memcpy(rest.data(), kFiller.data(), length);

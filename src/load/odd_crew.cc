@@ -66,7 +66,9 @@ tl::unexpected<Error> failed() { return failure(std::string(error_name(errno)), 
 // Sends the request and reads the answer; blocking, within the socket's time.
 Result<void> shake_hands(int descriptor, const Target& target, std::string_view key) {
   const std::string request = protocol::handshake_request(target.authority, target.path, key);
-  if (::send(descriptor, request.data(), request.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(request.size())) return failed();
+  if (::send(descriptor, request.data(), request.size(), MSG_NOSIGNAL) !=
+      static_cast<ssize_t>(request.size()))
+    return failed();
   protocol::HttpLimits limits;
   protocol::HttpResponseParser parser(&limits);
   while (!parser.head_done()) {
@@ -78,13 +80,15 @@ Result<void> shake_hands(int descriptor, const Target& target, std::string_view 
     Bytes input(buffer.data(), static_cast<std::size_t>(size));
     if (parser.feed(input) == protocol::HttpProgress::kError) return failure("malformed answer");
   }
-  if (parser.response().status != 101) return failure(fmt::format("HTTP {}", parser.response().status));
+  if (parser.response().status != 101)
+    return failure(fmt::format("HTTP {}", parser.response().status));
   return {};
 }
 
 std::string key_of(std::uint64_t ordinal) {
   const std::array<std::uint64_t, 2> random = {mix(ordinal), mix(~ordinal)};
-  return protocol::make_key(std::span<const std::byte, 16>(reinterpret_cast<const std::byte*>(random.data()), 16));
+  return protocol::make_key(
+      std::span<const std::byte, 16>(reinterpret_cast<const std::byte*>(random.data()), 16));
 }
 
 }  // namespace
@@ -101,13 +105,15 @@ std::string_view name(Oddity oddity) {
   return "";
 }
 
-OddCrew::OddCrew(const OddCrewPlan& plan, const Baton& baton, LiveCounters& live) : plan_(plan), baton_(baton), live_(live) {
+OddCrew::OddCrew(const OddCrewPlan& plan, const Baton& baton, LiveCounters& live)
+    : plan_(plan), baton_(baton), live_(live) {
   peers_.reserve(plan.count);
   if (!plan.talks) return;
   const std::uint32_t size = plan.options->message_bytes;
   frame_.resize(protocol::kFrameHeaderBytesMax + size);
   const protocol::MaskKey mask{};
-  const std::size_t head = protocol::write_frame_header(frame_.data(), protocol::Opcode::kText, true, size, &mask);
+  const std::size_t head =
+      protocol::write_frame_header(frame_.data(), protocol::Opcode::kText, true, size, &mask);
   frame_.resize(head + size);
   write_message(MutableBytes(frame_).subspan(head), {0, 0, Instant()});
 }
@@ -146,7 +152,8 @@ void OddCrew::publish_live(Baton::Step step) {
   live_.opened.store(outcome_.opened, std::memory_order_relaxed);
   live_.refused.store(refused_, std::memory_order_relaxed);
   live_.open.store(outcome_.opened - outcome_.dropped, std::memory_order_relaxed);
-  live_.phase_done.store(step.phase != Phase::kOpen || tried_ == plan_.count, std::memory_order_relaxed);
+  live_.phase_done.store(step.phase != Phase::kOpen || tried_ == plan_.count,
+                         std::memory_order_relaxed);
   live_.step.store(step.number, std::memory_order_release);
 }
 
@@ -172,29 +179,36 @@ void OddCrew::open_due(Instant now) {
 Result<OddCrew::Peer> OddCrew::open(std::uint64_t ordinal) {
   Opening socket(plan_.target->address.family());
   if (socket.get() < 0) return failed();
-  const auto timeout = std::chrono::duration_cast<std::chrono::microseconds>(plan_.options->open_timeout).count();
+  const auto timeout =
+      std::chrono::duration_cast<std::chrono::microseconds>(plan_.options->open_timeout).count();
   const timeval limit{timeout / 1'000'000, timeout % 1'000'000};
   set(socket.get(), SOL_SOCKET, SO_SNDTIMEO, limit);
   set(socket.get(), SOL_SOCKET, SO_RCVTIMEO, limit);
   set(socket.get(), IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);
-  if (plan_.oddity == Oddity::kSlow) set(socket.get(), SOL_SOCKET, SO_RCVBUF, 1);  // the kernel makes it its least
+  if (plan_.oddity == Oddity::kSlow)
+    set(socket.get(), SOL_SOCKET, SO_RCVBUF, 1);  // the kernel makes it its least
   const net::Address from = plan_.sources->address_of(ordinal);
   const net::Address& to = plan_.target->address;
   if (::bind(socket.get(), from.get(), from.length()) != 0) return failed();
-  if (::connect(socket.get(), to.get(), to.length()) != 0) return errno == EINPROGRESS ? failure("timeout connecting") : failed();
+  if (::connect(socket.get(), to.get(), to.length()) != 0)
+    return errno == EINPROGRESS ? failure("timeout connecting") : failed();
   sockaddr_storage local{};
   socklen_t length = sizeof local;
   if (getsockname(socket.get(), reinterpret_cast<sockaddr*>(&local), &length) != 0) return failed();
-  if (auto shaken = shake_hands(socket.get(), *plan_.target, key_of(ordinal)); !shaken) return tl::unexpected(shaken.error());
+  if (auto shaken = shake_hands(socket.get(), *plan_.target, key_of(ordinal)); !shaken)
+    return tl::unexpected(shaken.error());
   const Instant last_byte = net::monotonic_now();
-  if (plan_.oddity == Oddity::kSilent && !drop_everything_that_arrives(socket.get())) return failed();
-  return Peer{socket.take(), net::Address::from(reinterpret_cast<const sockaddr*>(&local), length), last_byte, 0};
+  if (plan_.oddity == Oddity::kSilent && !drop_everything_that_arrives(socket.get()))
+    return failed();
+  return Peer{socket.take(), net::Address::from(reinterpret_cast<const sockaddr*>(&local), length),
+              last_byte, 0};
 }
 
 // ---- watching
 
 bool OddCrew::is_dropped(const Peer& peer) const {
-  if (const auto established = server_side_.is_established(plan_.target->address, peer.local)) return !*established;
+  if (const auto established = server_side_.is_established(plan_.target->address, peer.local))
+    return !*established;
   pollfd seen{peer.descriptor, POLLRDHUP, 0};
   return ::poll(&seen, 1, 0) > 0 && (seen.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
 }
@@ -209,11 +223,13 @@ void OddCrew::watch() {
 }
 
 void OddCrew::talk(Instant since) {
-  const auto due = static_cast<std::uint64_t>(static_cast<double>((net::monotonic_now() - since).count()) / 1e9 *
-                                              plan_.options->message_rate);
+  const auto due =
+      static_cast<std::uint64_t>(static_cast<double>((net::monotonic_now() - since).count()) / 1e9 *
+                                 plan_.options->message_rate);
   for (Peer& peer : peers_) {
     for (; peer.descriptor >= 0 && peer.said < due; ++peer.said) {
-      const ssize_t sent = ::send(peer.descriptor, frame_.data(), frame_.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+      const ssize_t sent =
+          ::send(peer.descriptor, frame_.data(), frame_.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
       if (sent == static_cast<ssize_t>(frame_.size())) continue;
       // Half a frame cannot be taken back: this one has said all it will.
       peer.said = sent > 0 ? UINT64_MAX - 1 : due;

@@ -1,12 +1,13 @@
 #pragma once
 
-// Peers that misbehave on purpose: those that vanish without a word, and those that stop reading. A loop reads whatever comes and
-// answers for its sockets, so these have plain sockets of their own, on a thread of their own that opens them, lets them be, and watches
-// when the server has had enough.
+// Peers that misbehave on purpose: those that vanish without a word, and those that stop reading. A
+// loop reads whatever comes and answers for its sockets, so these have plain sockets of their own,
+// on a thread of their own that opens them, lets them be, and watches when the server has had
+// enough.
 //
-//   silent   the socket's filter drops every segment that arrives: no ACK, no RST, no FIN. An unplugged machine
-//   mute     the kernel still acknowledges, nobody answers. A hung program
-//   slow     the smallest receive buffer, and nobody reads
+//   silent   the socket's filter drops every segment that arrives: no ACK, no RST, no FIN. An
+//   unplugged machine mute     the kernel still acknowledges, nobody answers. A hung program slow
+//   the smallest receive buffer, and nobody reads
 
 #include <cstdint>
 #include <optional>
@@ -34,8 +35,8 @@ struct OddCrewPlan {
   Oddity oddity = Oddity::kSilent;
   std::uint64_t first_ordinal = 0;  // of the run's connections
   std::uint32_t count = 0;
-  double rate = 0;                  // opens a second; 0: no pace
-  bool talks = false;               // slow: sends echo messages all the same
+  double rate = 0;     // opens a second; 0: no pace
+  bool talks = false;  // slow: sends echo messages all the same
 };
 
 struct OddCrewOutcome {
@@ -48,7 +49,8 @@ struct OddCrewOutcome {
 
 class OddCrew {
  public:
-  // All that the plan points to, and the references, must outlive it. Call on a thread with a descriptor table of its own.
+  // All that the plan points to, and the references, must outlive it. Call on a thread with a
+  // descriptor table of its own.
   OddCrew(const OddCrewPlan& plan, const Baton& baton, LiveCounters& live);
   ~OddCrew();
   OddCrew(const OddCrew&) = delete;
@@ -59,7 +61,7 @@ class OddCrew {
 
  private:
   struct Peer {
-    int descriptor;      // -1 once the server has dropped it
+    int descriptor;  // -1 once the server has dropped it
     net::Address local;
     Instant last_byte;
     std::uint64_t said;  // messages

@@ -1,6 +1,7 @@
 #pragma once
 
-// Which connection to open next, and when: a paced run over all of them, and those that have to come again.
+// Which connection to open next, and when: a paced run over all of them, and those that have to
+// come again.
 
 #include <algorithm>
 #include <cstdint>

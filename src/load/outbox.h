@@ -3,7 +3,8 @@
 // What a worker sends, over one loop turn and beyond.
 //
 //   room(n) ─► write there ─► send(fd, bytes) ─► … ─► flush(): the loop takes all in batches
-//                                                      └► what a full socket did not take waits here for its kWritable
+//                                                      └► what a full socket did not take waits
+//                                                      here for its kWritable
 //
 // A silent connection owns nothing here.
 
@@ -47,21 +48,24 @@ class Outbox {
   void on_writable(net::Descriptor descriptor);
   // The connection is being closed: what waits for it is dropped.
   void forget(net::Descriptor descriptor);
-  // Hands everything to the loop. Returns the connections whose send failed for good; the span lives until the next flush().
+  // Hands everything to the loop. Returns the connections whose send failed for good; the span
+  // lives until the next flush().
   std::span<const Failed> flush();
 
  private:
   static constexpr std::size_t kChunkBytes = 256 * 1024;
 
   net::Loop& loop_;
-  std::vector<std::unique_ptr<std::byte[]>> chunks_;  // kChunkBytes each; all but the first are freed by flush()
-  std::vector<std::unique_ptr<std::byte[]>> large_;   // one send each
+  std::vector<std::unique_ptr<std::byte[]>>
+      chunks_;  // kChunkBytes each; all but the first are freed by flush()
+  std::vector<std::unique_ptr<std::byte[]>> large_;  // one send each
   std::size_t chunk_used_ = kChunkBytes;
   std::size_t turn_bytes_ = 0;
   std::vector<Bytes> turn_sends_;  // by tag
   std::unordered_map<net::Descriptor, std::string> waiting_;
   std::deque<std::string> leaving_;  // what waited, and is on its way in this turn; never moves
-  std::unordered_set<net::Descriptor> forgotten_;  // in this turn: their numbers may be another's in the next
+  std::unordered_set<net::Descriptor>
+      forgotten_;  // in this turn: their numbers may be another's in the next
   std::vector<Failed> failed_;
 };
 

@@ -1,7 +1,7 @@
 #pragma once
 
-// An even pace: event k is due at start + k / rate. What was not done in time stays due, so a stall is caught up and seen
-// as lateness, never forgotten.
+// An even pace: event k is due at start + k / rate. What was not done in time stays due, so a stall
+// is caught up and seen as lateness, never forgotten.
 
 #include <cstdint>
 

@@ -42,7 +42,9 @@ void Progress::tell(Instant now, Phase phase, const LiveSum& sum, ProcessUse use
   // Too soon after the last one, a rate would be a guess.
   if (now - told_ >= std::chrono::milliseconds(200) || phase == Phase::kHold) {
     const std::string text = line(now, phase, sum, use);
-    fmt::print(stream_, "{}{}{}", is_terminal_ ? "\r\033[K" : "", text, is_terminal_ ? "" : "\n");
+    // Cut at the edge of a narrow terminal: a wrapped line could not be rewritten.
+    fmt::print(stream_, "{}{}{}", is_terminal_ ? "\r\033[K\033[?7l" : "", text,
+               is_terminal_ ? "\033[?7h" : "\n");
     std::fflush(stream_);
     told_ = now;
     before_ = sum;
@@ -56,15 +58,17 @@ std::string Progress::line(Instant now, Phase phase, const LiveSum& sum, Process
   const auto rate = [&](std::uint64_t after, std::uint64_t before) {
     return format_count(static_cast<std::uint64_t>(static_cast<double>(after - before) / seconds));
   };
-  const double cpu = static_cast<double>((use.user + use.system - use_before_.user - use_before_.system).count()) / 1e7 /
-                     seconds / cpus_;
-  std::string text = fmt::format("{:>4} s  {:<8}  opened {} ({}/s)  failed {}  held {}  pings {}  server-closed {}",
-                                 (now - began_) / std::chrono::seconds(1), verb(phase), format_count(sum.opened),
-                                 rate(sum.opened, before_.opened), format_count(sum.refused), format_count(sum.open),
-                                 format_count(sum.pings), format_count(sum.server_closed));
+  const double cpu =
+      static_cast<double>((use.user + use.system - use_before_.user - use_before_.system).count()) /
+      1e7 / seconds / cpus_;
+  std::string text = fmt::format(
+      "{:>4} s  {:<8}  opened {} ({}/s)  failed {}  held {}  pings {}  server-closed {}",
+      (now - began_) / std::chrono::seconds(1), verb(phase), format_count(sum.opened),
+      rate(sum.opened, before_.opened), format_count(sum.refused), format_count(sum.open),
+      format_count(sum.pings), format_count(sum.server_closed));
   if (sum.sent > 0 || sum.received > 0) {
-    text += fmt::format("  sent {}  received {} ({}/s)", format_count(sum.sent), format_count(sum.received),
-                        rate(sum.received, before_.received));
+    text += fmt::format("  sent {}  received {} ({}/s)", format_count(sum.sent),
+                        format_count(sum.received), rate(sum.received, before_.received));
   }
   return text + fmt::format("  CPU {:.0f} % of {}", cpu, cpus_);
 }

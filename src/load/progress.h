@@ -1,6 +1,7 @@
 #pragma once
 
-// What is told while a run goes on: a line rewritten each second on a terminal, a plain line every five seconds elsewhere.
+// What is told while a run goes on: a line rewritten each second on a terminal, a plain line every
+// five seconds elsewhere.
 
 #include <cstdio>
 #include <string>

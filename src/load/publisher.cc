@@ -9,10 +9,12 @@
 
 namespace holdfast::load {
 
-Publisher::Publisher(const PublisherPlan& plan, net::Loop& loop, Outbox& outbox, MessageFacts& facts, Instant (*clock)())
+Publisher::Publisher(const PublisherPlan& plan, net::Loop& loop, Outbox& outbox,
+                     MessageFacts& facts, Instant (*clock)())
     : plan_(plan), loop_(loop), outbox_(outbox), facts_(facts), clock_(clock) {
-  head_ = fmt::format("POST {} HTTP/1.1\r\nHost: {}\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n", plan.target->path,
-                      plan.target->authority, plan.message_bytes);
+  head_ = fmt::format(
+      "POST {} HTTP/1.1\r\nHost: {}\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n",
+      plan.target->path, plan.target->authority, plan.message_bytes);
   if (!plan.token.empty()) head_ += fmt::format("Authorization: Bearer {}\r\n", plan.token);
   head_ += "\r\n";
 }
@@ -21,7 +23,8 @@ void Publisher::begin(Instant now, double per_second) { pacer_.emplace(now, per_
 
 void Publisher::stop(Instant now) {
   if (!pacer_) return;
-  for (; pacer_->next_due() < now; pacer_->advance()) facts_.lateness.record(now - pacer_->next_due());
+  for (; pacer_->next_due() < now; pacer_->advance())
+    facts_.lateness.record(now - pacer_->next_due());
   pacer_.reset();
 }
 
@@ -129,7 +132,8 @@ void Publisher::on_closed(net::Descriptor descriptor, int error) {
   const auto found = peers_.find(descriptor);
   if (found == peers_.end()) return;
   if (found->second.carries) {
-    ++facts_.refused[error == 0 ? std::string("closed without an answer") : std::string(error_name(error))];
+    ++facts_.refused[error == 0 ? std::string("closed without an answer")
+                                : std::string(error_name(error))];
   }
   drop(descriptor);
 }

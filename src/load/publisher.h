@@ -1,7 +1,8 @@
 #pragma once
 
-// Publishes to the topic under load, as a backend would: one POST a message, on a schedule that waits for no answer. As many
-// connections are kept open as the schedule needs, up to kPeersMax; beyond that a message waits, and its wait counts as latency.
+// Publishes to the topic under load, as a backend would: one POST a message, on a schedule that
+// waits for no answer. As many connections are kept open as the schedule needs, up to kPeersMax;
+// beyond that a message waits, and its wait counts as latency.
 
 #include <cstdint>
 #include <deque>
@@ -35,11 +36,13 @@ class Publisher {
   static constexpr std::size_t kWaitingMax = 100'000;
 
   // All references must outlive it. `clock` is read around each POST.
-  Publisher(const PublisherPlan& plan, net::Loop& loop, Outbox& outbox, MessageFacts& facts, Instant (*clock)());
+  Publisher(const PublisherPlan& plan, net::Loop& loop, Outbox& outbox, MessageFacts& facts,
+            Instant (*clock)());
 
   // So many a second from `now` on.
   void begin(Instant now, double per_second);
-  // No more from now on; what is on its way is still answered. What was due and did not leave is counted as late.
+  // No more from now on; what is on its way is still answered. What was due and did not leave is
+  // counted as late.
   void stop(Instant now);
   // When the next is due; kNever when stopped.
   Instant next_due() const;

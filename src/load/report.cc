@@ -28,9 +28,11 @@ void add(Second& into, const Second& other) {
   merged.reserve(into.latency.size() + other.latency.size());
   auto mine = into.latency.begin();
   for (const Bucket bucket : other.latency) {
-    while (mine != into.latency.end() && mine->microseconds < bucket.microseconds) merged.push_back(*mine++);
+    while (mine != into.latency.end() && mine->microseconds < bucket.microseconds)
+      merged.push_back(*mine++);
     merged.push_back(bucket);
-    if (mine != into.latency.end() && mine->microseconds == bucket.microseconds) merged.back().times += (mine++)->times;
+    if (mine != into.latency.end() && mine->microseconds == bucket.microseconds)
+      merged.back().times += (mine++)->times;
   }
   merged.insert(merged.end(), mine, into.latency.end());
   into.latency = std::move(merged);
@@ -39,7 +41,8 @@ void add(Second& into, const Second& other) {
 Duration percentile(const std::vector<Bucket>& buckets, double percent) {
   std::uint64_t total = 0;
   for (const Bucket bucket : buckets) total += bucket.times;
-  const auto wanted = static_cast<std::uint64_t>(std::ceil(static_cast<double>(total) * percent / 100));
+  const auto wanted =
+      static_cast<std::uint64_t>(std::ceil(static_cast<double>(total) * percent / 100));
   std::uint64_t seen = 0;
   for (const Bucket bucket : buckets) {
     seen += bucket.times;

@@ -1,6 +1,7 @@
 #pragma once
 
-// What one run found out, or several together: plain values, written by load_run, read by everything that shows them.
+// What one run found out, or several together: plain values, written by load_run, read by
+// everything that shows them.
 
 #include <chrono>
 #include <cstdint>
@@ -41,18 +42,19 @@ struct PingFacts {
   std::uint64_t total = 0;
   std::uint64_t least = 0;  // on one connection
   std::uint64_t most = 0;
-  std::int64_t first_whole_second = 0;      // since 1970; the hold's broken first and last seconds are left out
+  std::int64_t first_whole_second =
+      0;  // since 1970; the hold's broken first and last seconds are left out
   std::uint64_t whole_seconds = 0;
-  std::uint64_t in_whole_seconds = 0;       // pings of those, on all connections
+  std::uint64_t in_whole_seconds = 0;  // pings of those, on all connections
   std::uint64_t most_in_a_second = 0;
 };
 
 // Echoes, or deliveries of publications.
 struct MessageFacts {
-  std::uint64_t sent = 0;            // echo: messages; fanout: publications that the server took
-  Reasons refused;                   // fanout: publications that it did not
-  std::uint64_t expected = 0;        // arrivals that these should have made
-  std::uint64_t received = 0;        // those that were made, each counted once
+  std::uint64_t sent = 0;      // echo: messages; fanout: publications that the server took
+  Reasons refused;             // fanout: publications that it did not
+  std::uint64_t expected = 0;  // arrivals that these should have made
+  std::uint64_t received = 0;  // those that were made, each counted once
   std::uint64_t duplicates = 0;
   std::uint64_t reordered = 0;       // arrived behind a later one
   std::uint64_t wrong = 0;           // not what was sent
@@ -60,8 +62,9 @@ struct MessageFacts {
   std::uint64_t unsent = 0;          // due, but the socket took no more
   std::uint64_t received_bytes = 0;  // payload
   Histogram latency;                 // from the intended send time to arrival
-  Histogram lateness;                // from the intended send time to the real one: the generator's own part of it
-  Histogram publishing;              // fanout: from the real send time of a POST to its answer
+  Histogram
+      lateness;  // from the intended send time to the real one: the generator's own part of it
+  Histogram publishing;  // fanout: from the real send time of a POST to its answer
 
   std::uint64_t missing() const { return expected > received ? expected - received : 0; }
 };
@@ -77,15 +80,17 @@ struct StormRound {
 
 // Peers that are not expected to stay: those that vanish, or stop reading.
 struct OddPeerFacts {
-  std::string kind;               // "silent", "mute", "slow"; empty where there are none
+  std::string kind;  // "silent", "mute", "slow"; empty where there are none
   std::uint64_t asked = 0;
   std::uint64_t opened = 0;
-  std::uint64_t dropped = 0;      // by the server, while it was watched
-  Histogram dropped_after;        // slow: since the last byte that we read; vanished: since the last that we sent
+  std::uint64_t dropped = 0;  // by the server, while it was watched
+  Histogram dropped_after;  // slow: since the last byte that we read; vanished: since the last that
+                            // we sent
   std::uint64_t still_held() const { return opened - dropped; }
 };
 
-// What the generator itself used. `busy` is the mean share of its workers' time spent on a CPU or waiting for one.
+// What the generator itself used. `busy` is the mean share of its workers' time spent on a CPU or
+// waiting for one.
 struct OwnUse {
   Duration user{0};
   Duration system{0};
@@ -101,8 +106,8 @@ struct OwnUse {
 struct Verdict {
   enum class Kind : std::uint8_t { kHeld, kGeneratorBound, kLost };  // the worse, the later
   Kind kind = Kind::kHeld;
-  std::string text;                 // "held", "lost 12 connections", "generator-bound"
-  std::vector<std::string> notes;   // why, and what to know besides
+  std::string text;                // "held", "lost 12 connections", "generator-bound"
+  std::vector<std::string> notes;  // why, and what to know besides
 };
 
 struct Report {
@@ -148,7 +153,8 @@ struct Report {
 
   // What the series says of pings in `whole_seconds` from `first_whole_second` on.
   void count_pings_by_second();
-  std::uint64_t missing() const;  // connections asked for and not held, without odd ones that were opened
+  std::uint64_t missing()
+      const;  // connections asked for and not held, without odd ones that were opened
 };
 
 }  // namespace holdfast::load

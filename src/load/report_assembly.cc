@@ -16,13 +16,16 @@ void add_pings(PingFacts& into, const PingFacts& from) {
 void count_whole_seconds(Report& report, const Conductor& conductor, Instant origin) {
   for (std::size_t i = 0; i < report.series.size(); ++i) {
     const Instant begin = origin + std::chrono::seconds(i);
-    if (begin < conductor.hold_began() || begin + std::chrono::seconds(1) > conductor.hold_ended()) continue;
-    if (report.pings.whole_seconds++ == 0) report.pings.first_whole_second = report.series_start + static_cast<std::int64_t>(i);
+    if (begin < conductor.hold_began() || begin + std::chrono::seconds(1) > conductor.hold_ended())
+      continue;
+    if (report.pings.whole_seconds++ == 0)
+      report.pings.first_whole_second = report.series_start + static_cast<std::int64_t>(i);
   }
   report.count_pings_by_second();
 }
 
-void add_rounds(Report& report, const Conductor& conductor, std::span<const WorkerOutcome> outcomes) {
+void add_rounds(Report& report, const Conductor& conductor,
+                std::span<const WorkerOutcome> outcomes) {
   for (std::size_t i = 0; i < conductor.times_to_full().size(); ++i) {
     StormRound round;
     round.time_to_full = conductor.times_to_full()[i];
@@ -35,7 +38,8 @@ void add_rounds(Report& report, const Conductor& conductor, std::span<const Work
   }
 }
 
-double busy(std::span<const WorkerOutcome> outcomes, ThreadUse WorkerOutcome::*use, Duration WorkerOutcome::*wall) {
+double busy(std::span<const WorkerOutcome> outcomes, ThreadUse WorkerOutcome::* use,
+            Duration WorkerOutcome::* wall) {
   double sum = 0;
   for (const WorkerOutcome& outcome : outcomes) {
     if ((outcome.*wall).count() == 0) continue;
@@ -47,7 +51,8 @@ double busy(std::span<const WorkerOutcome> outcomes, ThreadUse WorkerOutcome::*u
 
 }  // namespace
 
-Report assemble_report(const LoadPlan& plan, const Conductor& conductor, std::span<const WorkerOutcome> outcomes, Instant origin,
+Report assemble_report(const LoadPlan& plan, const Conductor& conductor,
+                       std::span<const WorkerOutcome> outcomes, Instant origin,
                        std::int64_t series_start) {
   Report report;
   report.url = plan.target.url;
@@ -83,11 +88,14 @@ Report assemble_report(const LoadPlan& plan, const Conductor& conductor, std::sp
     if (report.series.size() < tally.seconds.size()) report.series.resize(tally.seconds.size());
     for (std::size_t i = 0; i < tally.seconds.size(); ++i) add(report.series[i], tally.seconds[i]);
   }
-  if (plan.traffic == Traffic::kPublish) report.messages.expected = report.messages.sent * expecting;
+  if (plan.traffic == Traffic::kPublish)
+    report.messages.expected = report.messages.sent * expecting;
   report.time_to_open = last_answer - conductor.opening_began();
   report.held_for = conductor.hold_ended() - conductor.hold_began();
-  report.own.busy_opening = busy(outcomes, &WorkerOutcome::opening_use, &WorkerOutcome::opening_wall);
-  report.own.busy_holding = busy(outcomes, &WorkerOutcome::holding_use, &WorkerOutcome::holding_wall);
+  report.own.busy_opening =
+      busy(outcomes, &WorkerOutcome::opening_use, &WorkerOutcome::opening_wall);
+  report.own.busy_holding =
+      busy(outcomes, &WorkerOutcome::holding_use, &WorkerOutcome::holding_wall);
   count_whole_seconds(report, conductor, origin);
   add_rounds(report, conductor, outcomes);
   return report;

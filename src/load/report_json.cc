@@ -19,15 +19,17 @@ struct Named {
   std::string_view name;
   double percent;
 };
-constexpr std::array kPercentiles = {Named{"p50", 50},     Named{"p75", 75},       Named{"p90", 90},   Named{"p95", 95},
-                                     Named{"p99", 99},     Named{"p99.9", 99.9},   Named{"p99.99", 99.99}};
+constexpr std::array kPercentiles = {Named{"p50", 50},      Named{"p75", 75}, Named{"p90", 90},
+                                     Named{"p95", 95},      Named{"p99", 99}, Named{"p99.9", 99.9},
+                                     Named{"p99.99", 99.99}};
 
 Json json_of(const Histogram& histogram, Detail detail) {
   Json json = {{"count", histogram.count()}};
   if (histogram.count() == 0) return json;
   json["min_ns"] = histogram.least().count();
   json["mean_ns"] = histogram.mean().count();
-  for (const Named& named : kPercentiles) json[fmt::format("{}_ns", named.name)] = histogram.percentile(named.percent).count();
+  for (const Named& named : kPercentiles)
+    json[fmt::format("{}_ns", named.name)] = histogram.percentile(named.percent).count();
   json["max_ns"] = histogram.most().count();
   if (detail == Detail::kWhole) json["hdr"] = histogram.encode();
   return json;
@@ -37,13 +39,15 @@ Histogram histogram_from(const Json& json) {
   if (json.at("count") == 0) return {};
   auto histogram = Histogram::decode(json.at("hdr").get_ref<const std::string&>());
   if (!histogram) throw std::invalid_argument(histogram.error().message);
-  if (histogram->count() != json.at("count").get<std::uint64_t>()) throw std::invalid_argument("a histogram that does not hold its count");
+  if (histogram->count() != json.at("count").get<std::uint64_t>())
+    throw std::invalid_argument("a histogram that does not hold its count");
   return std::move(*histogram);
 }
 
 Json json_of(const Second& second, Detail detail) {
-  Json json = {{"open", second.open},   {"opened", second.opened}, {"refused", second.refused}, {"lost", second.lost},
-               {"pings", second.pings}, {"sent", second.sent},     {"received", second.received}};
+  Json json = {{"open", second.open},        {"opened", second.opened}, {"refused", second.refused},
+               {"lost", second.lost},        {"pings", second.pings},   {"sent", second.sent},
+               {"received", second.received}};
   if (second.latency.empty()) return json;
   json["latency_p50_ns"] = percentile(second.latency, 50).count();
   json["latency_p99_ns"] = percentile(second.latency, 99).count();
@@ -115,9 +119,12 @@ MessageFacts messages_from(const Json& json) {
 }
 
 Json json_of(const PingFacts& pings) {
-  const double mean = pings.connections == 0 ? 0 : static_cast<double>(pings.total) / static_cast<double>(pings.connections);
-  const double per_second =
-      pings.whole_seconds == 0 ? 0 : static_cast<double>(pings.in_whole_seconds) / static_cast<double>(pings.whole_seconds);
+  const double mean = pings.connections == 0 ? 0
+                                             : static_cast<double>(pings.total) /
+                                                   static_cast<double>(pings.connections);
+  const double per_second = pings.whole_seconds == 0 ? 0
+                                                     : static_cast<double>(pings.in_whole_seconds) /
+                                                           static_cast<double>(pings.whole_seconds);
   return {{"connections", pings.connections},
           {"total", pings.total},
           {"min", pings.least},
@@ -188,19 +195,28 @@ OddPeerFacts odd_from(const Json& json) {
 }
 
 Json json_of(const MachineFacts& machine) {
-  return {{"host", machine.host}, {"kernel", machine.kernel}, {"cpu", machine.cpu}, {"cpus", machine.cpus}, {"memory_bytes", machine.memory_bytes}};
+  return {{"host", machine.host},
+          {"kernel", machine.kernel},
+          {"cpu", machine.cpu},
+          {"cpus", machine.cpus},
+          {"memory_bytes", machine.memory_bytes}};
 }
 
 MachineFacts machine_from(const Json& json) {
-  return {json.at("host"), json.at("kernel"), json.at("cpu"), json.at("cpus"), json.at("memory_bytes")};
+  return {json.at("host"), json.at("kernel"), json.at("cpu"), json.at("cpus"),
+          json.at("memory_bytes")};
 }
 
 Json json_of(const StormRound& round) {
-  return {{"dropped", round.dropped}, {"returned", round.returned}, {"refusals", round.refusals}, {"time_to_full_ns", round.time_to_full.count()}};
+  return {{"dropped", round.dropped},
+          {"returned", round.returned},
+          {"refusals", round.refusals},
+          {"time_to_full_ns", round.time_to_full.count()}};
 }
 
 StormRound round_from(const Json& json) {
-  return {json.at("dropped"), json.at("returned"), json.at("refusals"), duration_from(json.at("time_to_full_ns"))};
+  return {json.at("dropped"), json.at("returned"), json.at("refusals"),
+          duration_from(json.at("time_to_full_ns"))};
 }
 
 template <class Value, class... More>
@@ -218,20 +234,27 @@ Json json_of(const Report& report, Detail detail) {
   json["machines"] = array_of(report.machines);
   json["url"] = report.url;
   json["scenario"] = report.scenario;
-  json["verdict"] = {{"result", name(report.verdict.kind)}, {"text", report.verdict.text}, {"notes", report.verdict.notes}};
+  json["verdict"] = {{"result", name(report.verdict.kind)},
+                     {"text", report.verdict.text},
+                     {"notes", report.verdict.notes}};
   json["interrupted"] = report.interrupted;
-  json["asked"] = {{"connections", report.connections},   {"rate", report.rate},
-                   {"hold_ns", report.hold.count()},      {"message_rate", report.message_rate},
-                   {"message_bytes", report.message_bytes}, {"workers", report.workers},
-                   {"source_addresses", report.source_addresses}, {"io", report.io}};
+  json["asked"] = {{"connections", report.connections},
+                   {"rate", report.rate},
+                   {"hold_ns", report.hold.count()},
+                   {"message_rate", report.message_rate},
+                   {"message_bytes", report.message_bytes},
+                   {"workers", report.workers},
+                   {"source_addresses", report.source_addresses},
+                   {"io", report.io}};
   const double seconds = static_cast<double>(report.time_to_open.count()) / 1e9;
-  json["opening"] = {{"opened", report.opened},
-                     {"refused", sum(report.refused)},
-                     {"refused_by_reason", report.refused},
-                     {"never_tried", report.never_tried},
-                     {"time_to_open_ns", report.time_to_open.count()},
-                     {"opens_per_second", seconds == 0 ? 0 : static_cast<double>(report.opened) / seconds},
-                     {"handshake", json_of(report.opening, detail)}};
+  json["opening"] = {
+      {"opened", report.opened},
+      {"refused", sum(report.refused)},
+      {"refused_by_reason", report.refused},
+      {"never_tried", report.never_tried},
+      {"time_to_open_ns", report.time_to_open.count()},
+      {"opens_per_second", seconds == 0 ? 0 : static_cast<double>(report.opened) / seconds},
+      {"handshake", json_of(report.opening, detail)}};
   json["holding"] = {{"held", report.held},
                      {"missing", report.missing()},
                      {"lost", sum(report.lost)},
@@ -244,7 +267,8 @@ Json json_of(const Report& report, Detail detail) {
   json["storm"] = array_of(report.rounds);
   json["odd_peers"] = json_of(report.odd, detail);
   json["generator"] = json_of(report.own);
-  json["series"] = {{"first_second", report.series_start}, {"seconds", array_of(report.series, detail)}};
+  json["series"] = {{"first_second", report.series_start},
+                    {"seconds", array_of(report.series, detail)}};
   return json;
 }
 
@@ -259,7 +283,8 @@ Report report_from(const Json& json) {
   Report report;
   json.at("version").get_to(report.version);
   json.at("command_line").get_to(report.command_line);
-  for (const Json& machine : list_at(json, "machines")) report.machines.push_back(machine_from(machine));
+  for (const Json& machine : list_at(json, "machines"))
+    report.machines.push_back(machine_from(machine));
   json.at("url").get_to(report.url);
   json.at("scenario").get_to(report.scenario);
   const Json& verdict = json.at("verdict");
@@ -294,7 +319,8 @@ Report report_from(const Json& json) {
   report.odd = odd_from(json.at("odd_peers"));
   report.own = own_from(json.at("generator"));
   json.at("series").at("first_second").get_to(report.series_start);
-  for (const Json& second : list_at(json.at("series"), "seconds")) report.series.push_back(second_from(second));
+  for (const Json& second : list_at(json.at("series"), "seconds"))
+    report.series.push_back(second_from(second));
   return report;
 }
 
@@ -311,7 +337,8 @@ Result<Report> report_from_json(std::string_view text) {
     const auto format = json.find("holdfast_report");
     if (format == json.end()) return failure("not a report of `holdfast load --report`");
     if (*format != kReportFormat) {
-      return failure(fmt::format("a report of format {}; this holdfast reads format {}", format->dump(), kReportFormat));
+      return failure(fmt::format("a report of format {}; this holdfast reads format {}",
+                                 format->dump(), kReportFormat));
     }
     return report_from(json);
   } catch (const std::exception& error) {

@@ -2,8 +2,8 @@
 
 // A report as JSON: for people, for scripts, and to be read again by `holdfast report`.
 //
-// Times are whole nanoseconds ("…_ns"). A histogram has its percentiles for the eye and its HdrHistogram V2 log encoding, in microseconds,
-// for adding up ("hdr").
+// Times are whole nanoseconds ("…_ns"). A histogram has its percentiles for the eye and its
+// HdrHistogram V2 log encoding, in microseconds, for adding up ("hdr").
 
 #include <string>
 #include <string_view>

@@ -37,7 +37,8 @@ TEST(ReportJson, SaysPercentilesForTheEye) {
 }
 
 TEST(ReportJson, RefusesWhatIsNoReport) {
-  for (const char* text : {"", "{", "[]", "{}", "3", R"({"holdfast_report": 1})", R"({"holdfast_report": 2})"}) {
+  for (const char* text :
+       {"", "{", "[]", "{}", "3", R"({"holdfast_report": 1})", R"({"holdfast_report": 2})"}) {
     const auto report = report_from_json(text);
     ASSERT_FALSE(report) << text;
     EXPECT_NE(report.error().message.find("report"), std::string::npos) << report.error().message;
@@ -64,8 +65,10 @@ TEST(ReportJson, RefusesAHistogramThatDoesNotHoldItsCount) {
 TEST(ReportPage, HoldsTheReportAndCannotBeBrokenOutOf) {
   Report report = example_report();
   report.command_line = "holdfast load '</script><script>alert(1)</script><!--'";
-  const std::string html = to_html(report, "<script id=\"report\" type=\"application/json\">__HOLDFAST_REPORT__</script>");
-  const std::string json = html.substr(html.find('>') + 1, html.rfind("</script>") - html.find('>') - 1);
+  const std::string html = to_html(
+      report, "<script id=\"report\" type=\"application/json\">__HOLDFAST_REPORT__</script>");
+  const std::string json =
+      html.substr(html.find('>') + 1, html.rfind("</script>") - html.find('>') - 1);
   EXPECT_EQ(json.find('<'), std::string::npos);
   EXPECT_EQ(nlohmann::json::parse(json)["command_line"], report.command_line);
 }

@@ -12,15 +12,20 @@ namespace {
 
 constexpr std::int64_t kApartSecondsMax = 24 * 3600;
 
-void add_text(std::string& into, const std::string& text, std::string_view between) {
-  if (into.find(text) == std::string::npos) into += (into.empty() ? "" : std::string(between)) + text;
+// Adds a text to a list of such, unless it is there.
+void add_text(std::string& into, const std::string& text) {
+  constexpr std::string_view kBetween = ", ";
+  if (text.empty() || (", " + into + ", ").find(", " + text + ", ") != std::string::npos) return;
+  if (!into.empty()) into += kBetween;
+  into += text;
 }
 
 void add_machines(Report& into, const Report& other) {
   for (const MachineFacts& machine : other.machines) {
-    const auto known = std::find_if(into.machines.begin(), into.machines.end(), [&](const MachineFacts& each) {
-      return each.host == machine.host && each.kernel == machine.kernel;
-    });
+    const auto known =
+        std::find_if(into.machines.begin(), into.machines.end(), [&](const MachineFacts& each) {
+          return each.host == machine.host && each.kernel == machine.kernel;
+        });
     // Two generators of one machine share its CPUs.
     if (known != into.machines.end()) continue;
     into.machines.push_back(machine);
@@ -32,12 +37,14 @@ void add_series(Report& into, const Report& other) {
   if (other.series.empty()) return;
   if (into.series.empty()) into.series_start = other.series_start;
   if (other.series_start < into.series_start) {
-    into.series.insert(into.series.begin(), static_cast<std::size_t>(into.series_start - other.series_start), Second());
+    into.series.insert(into.series.begin(),
+                       static_cast<std::size_t>(into.series_start - other.series_start), Second());
     into.series_start = other.series_start;
   }
   const auto offset = static_cast<std::size_t>(other.series_start - into.series_start);
   into.series.resize(std::max(into.series.size(), offset + other.series.size()));
-  for (std::size_t i = 0; i < other.series.size(); ++i) load::add(into.series[offset + i], other.series[i]);
+  for (std::size_t i = 0; i < other.series.size(); ++i)
+    load::add(into.series[offset + i], other.series[i]);
 }
 
 // The seconds in which all of them were holding: in others a rate would miss a part of the crowd.
@@ -49,8 +56,9 @@ void add_pings(PingFacts& into, const PingFacts& from) {
     into.connections += from.connections;
   }
   const std::int64_t first = std::max(into.first_whole_second, from.first_whole_second);
-  const std::int64_t end = std::min(into.first_whole_second + static_cast<std::int64_t>(into.whole_seconds),
-                                    from.first_whole_second + static_cast<std::int64_t>(from.whole_seconds));
+  const std::int64_t end =
+      std::min(into.first_whole_second + static_cast<std::int64_t>(into.whole_seconds),
+               from.first_whole_second + static_cast<std::int64_t>(from.whole_seconds));
   into.first_whole_second = first;
   into.whole_seconds = static_cast<std::uint64_t>(std::max<std::int64_t>(end - first, 0));
 }
@@ -66,7 +74,7 @@ void add_rounds(std::vector<StormRound>& into, const std::vector<StormRound>& fr
 }
 
 void add_odd(OddPeerFacts& into, const OddPeerFacts& from) {
-  add_text(into.kind, from.kind, "+");
+  add_text(into.kind, from.kind);
   into.asked += from.asked;
   into.opened += from.opened;
   into.dropped += from.dropped;
@@ -83,11 +91,11 @@ void add_own(OwnUse& into, const OwnUse& from) {
 }
 
 void add(Report& into, const Report& other) {
-  add_text(into.version, other.version, ", ");
+  add_text(into.version, other.version);
   into.command_line += "\n" + other.command_line;
   add_machines(into, other);
-  add_text(into.url, other.url, ", ");
-  add_text(into.io, other.io, ", ");
+  add_text(into.url, other.url);
+  add_text(into.io, other.io);
   into.workers += other.workers;
   into.source_addresses += other.source_addresses;
   into.interrupted |= other.interrupted;
@@ -95,7 +103,8 @@ void add(Report& into, const Report& other) {
   // Where one of them had no pace, all together have none.
   into.rate = into.rate == 0 || other.rate == 0 ? 0 : into.rate + other.rate;
   into.hold = std::max(into.hold, other.hold);
-  into.message_rate = into.scenario == "echo" ? std::max(into.message_rate, other.message_rate) : into.message_rate + other.message_rate;
+  into.message_rate = into.scenario == "echo" ? std::max(into.message_rate, other.message_rate)
+                                              : into.message_rate + other.message_rate;
   into.message_bytes = std::max(into.message_bytes, other.message_bytes);
   into.opened += other.opened;
   load::add(into.refused, other.refused);
@@ -125,7 +134,8 @@ Verdict joint_verdict(const Report& merged, std::span<const Report> reports) {
     // What is said of a machine's own limits is not seen in the sums.
     for (const std::string& note : report.verdict.notes) {
       if (note.starts_with("generator-bound")) {
-        verdict.notes.push_back(fmt::format("{}: {}", report.machines.empty() ? "" : report.machines.front().host, note));
+        verdict.notes.push_back(fmt::format(
+            "{}: {}", report.machines.empty() ? "" : report.machines.front().host, note));
       }
     }
   }
@@ -139,10 +149,13 @@ Result<Report> merge_reports(std::span<const Report> reports) {
   Report merged = reports.front();
   for (const Report& report : reports.subspan(1)) {
     if (report.scenario != merged.scenario) {
-      return failure(fmt::format("reports of different scenarios ({} and {}) cannot be added up", merged.scenario, report.scenario));
+      return failure(fmt::format("reports of different scenarios ({} and {}) cannot be added up",
+                                 merged.scenario, report.scenario));
     }
     if (std::abs(report.series_start - merged.series_start) > kApartSecondsMax) {
-      return failure("reports of runs more than a day apart cannot be added up: they did not load the server together");
+      return failure(
+          "reports of runs more than a day apart cannot be added up: they did not load the server "
+          "together");
     }
     add(merged, report);
   }

@@ -3,9 +3,9 @@
 // The reports of several load machines as one: as if one machine had seen it all.
 //
 //   counts and histograms   added
-//   series                  added second by second of the wall clock (machines whose clocks agree, as NTP makes them)
-//   times                   the longest
-//   verdict                 judged anew, and no better than the worst of them
+//   series                  added second by second of the wall clock (machines whose clocks agree,
+//   as NTP makes them) times                   the longest verdict                 judged anew, and
+//   no better than the worst of them
 
 #include <span>
 
@@ -14,7 +14,8 @@
 
 namespace holdfast::load {
 
-// At least one report. The error says why they do not belong together: not the same scenario, or series that are hours apart.
+// At least one report. The error says why they do not belong together: not the same scenario, or
+// series that are hours apart.
 Result<Report> merge_reports(std::span<const Report> reports);
 
 }  // namespace holdfast::load

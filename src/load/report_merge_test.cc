@@ -91,7 +91,8 @@ TEST(ReportMerge, TheWorstVerdictWins) {
   EXPECT_EQ(merged({held, held}).verdict.text, "held");
   Report bound = held;
   bound.machines.front().host = "b";
-  bound.verdict = {Verdict::Kind::kGeneratorBound, "generator-bound", {"generator-bound: it was slow"}};
+  bound.verdict = {
+      Verdict::Kind::kGeneratorBound, "generator-bound", {"generator-bound: it was slow"}};
   const Report sum = merged({held, bound});
   EXPECT_EQ(sum.verdict.text, "generator-bound");
   ASSERT_FALSE(sum.verdict.notes.empty());
@@ -111,13 +112,16 @@ TEST(ReportMerge, RefusesWhatDoesNotBelongTogether) {
   Report other = example_report();
   other.scenario = "echo";
   EXPECT_FALSE(merge_reports(std::vector{example_report(), other}));
-  EXPECT_FALSE(merge_reports(std::vector{example_report("a", kBegan), example_report("b", kBegan + 100'000)}));
+  EXPECT_FALSE(merge_reports(
+      std::vector{example_report("a", kBegan), example_report("b", kBegan + 100'000)}));
 }
 
 TEST(ReportText, SaysWhatWasFound) {
   const std::string text = to_text(example_report());
-  for (const char* part : {"lost 2 connections", "999 of 1,000 in 2 s", "1  HTTP 503", "1  close 1001", "1.26 of the mean",
-                           "5,990 of 5,994 received, 4 missing", "9 opened, 8 dropped", "storm 1"}) {
+  for (const char* part :
+       {"lost 2 connections", "999 of 1,000 in 2 s", "1  HTTP 503", "1  close 1001",
+        "1.26 of the mean", "5,990 of 5,994 received, 4 missing", "9 opened, 8 dropped",
+        "storm 1"}) {
     EXPECT_NE(text.find(part), std::string::npos) << part << "\n" << text;
   }
 }

@@ -8,7 +8,8 @@ namespace {
 
 constexpr std::string_view kPlace = "__HOLDFAST_REPORT__";
 
-// Within a script element, "</" would end it and "<!--" would begin something else; JSON strings may say '<' otherwise.
+// Within a script element, "</" would end it and "<!--" would begin something else; JSON strings
+// may say '<' otherwise.
 std::string harmless(std::string_view json) {
   std::string result;
   result.reserve(json.size());

@@ -13,7 +13,8 @@ namespace holdfast::load {
 std::string_view report_page_template();
 
 std::string to_html(const Report& report);
-// The same with a given template, which says __HOLDFAST_REPORT__ once, inside a <script type="application/json">.
+// The same with a given template, which says __HOLDFAST_REPORT__ once, inside a <script
+// type="application/json">.
 std::string to_html(const Report& report, std::string_view page);
 
 }  // namespace holdfast::load

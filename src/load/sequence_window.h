@@ -1,7 +1,7 @@
 #pragma once
 
-// Which numbers of a rising sequence have come: the largest, and one bit for each of the 64 below it. Enough to tell a repeated
-// number from a late one, in 12 bytes.
+// Which numbers of a rising sequence have come: the largest, and one bit for each of the 64 below
+// it. Enough to tell a repeated number from a late one, in 12 bytes.
 
 #include <array>
 #include <cstdint>

@@ -29,7 +29,8 @@ void copy_host(__be32 (&out)[4], const net::Address& address) {
 
 }  // namespace
 
-ServerSide::ServerSide() : descriptor_(::socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC, NETLINK_SOCK_DIAG)) {
+ServerSide::ServerSide()
+    : descriptor_(::socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC, NETLINK_SOCK_DIAG)) {
   // The answer is there when send() returns; a kernel that does not answer must not hold us up.
   const timeval soon{0, 100'000};
   if (descriptor_ >= 0) setsockopt(descriptor_, SOL_SOCKET, SO_RCVTIMEO, &soon, sizeof soon);
@@ -39,7 +40,8 @@ ServerSide::~ServerSide() {
   if (descriptor_ >= 0) ::close(descriptor_);
 }
 
-std::optional<bool> ServerSide::is_established(const net::Address& server, const net::Address& client) const {
+std::optional<bool> ServerSide::is_established(const net::Address& server,
+                                               const net::Address& client) const {
   if (descriptor_ < 0) return std::nullopt;
   Question question{};
   question.head.nlmsg_len = sizeof question;
@@ -63,8 +65,11 @@ std::optional<bool> ServerSide::is_established(const net::Address& server, const
     const auto* error = static_cast<const nlmsgerr*>(NLMSG_DATA(head));
     return error->error == -ENOENT ? std::optional(false) : std::nullopt;
   }
-  if (head->nlmsg_type != SOCK_DIAG_BY_FAMILY || size < static_cast<ssize_t>(NLMSG_SPACE(sizeof(inet_diag_msg)))) return std::nullopt;
-  // Where the connection is gone, the kernel may find the listener in its place: that is not an established one either.
+  if (head->nlmsg_type != SOCK_DIAG_BY_FAMILY ||
+      size < static_cast<ssize_t>(NLMSG_SPACE(sizeof(inet_diag_msg))))
+    return std::nullopt;
+  // Where the connection is gone, the kernel may find the listener in its place: that is not an
+  // established one either.
   return static_cast<const inet_diag_msg*>(NLMSG_DATA(head))->idiag_state == TCP_ESTABLISHED;
 }
 

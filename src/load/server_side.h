@@ -1,7 +1,7 @@
 #pragma once
 
-// The other end of a connection, where that lies on this machine too: a peer that drops all it receives cannot be told that it was
-// given up, but the kernel can be asked.
+// The other end of a connection, where that lies on this machine too: a peer that drops all it
+// receives cannot be told that it was given up, but the kernel can be asked.
 
 #include <optional>
 
@@ -11,13 +11,15 @@ namespace holdfast::load {
 
 class ServerSide {
  public:
-  // Opens the kernel's socket diagnostics (NETLINK_SOCK_DIAG); where that is not to be had, nothing is ever known.
+  // Opens the kernel's socket diagnostics (NETLINK_SOCK_DIAG); where that is not to be had, nothing
+  // is ever known.
   ServerSide();
   ~ServerSide();
   ServerSide(const ServerSide&) = delete;
   ServerSide& operator=(const ServerSide&) = delete;
 
-  // Whether the socket from `server` to `client` is established; nothing where the kernel does not say. Costs about 5 µs.
+  // Whether the socket from `server` to `client` is established; nothing where the kernel does not
+  // say. Costs about 5 µs.
   std::optional<bool> is_established(const net::Address& server, const net::Address& client) const;
 
  private:

@@ -2,9 +2,10 @@
 
 // Which address each connection comes from.
 //
-// A connection is known by four numbers: both addresses and both ports. Towards one server address and port, one source
-// address therefore has only its ports; more connections need more source addresses. The kernel finds a free port quickly
-// while most of them are free, so the connections are spread, a few thousand to each address.
+// A connection is known by four numbers: both addresses and both ports. Towards one server address
+// and port, one source address therefore has only its ports; more connections need more source
+// addresses. The kernel finds a free port quickly while most of them are free, so the connections
+// are spread, a few thousand to each address.
 
 #include <cstdint>
 #include <optional>
@@ -25,13 +26,15 @@ struct PortRange {
 
 class SourcePlan {
  public:
-  // On loopback, for one IPv4 server: addresses from 127.16.0.1 upwards, at most kConnectionsPerAddress to each.
+  // On loopback, for one IPv4 server: addresses from 127.16.0.1 upwards, at most
+  // kConnectionsPerAddress to each.
   static constexpr std::uint32_t kConnectionsPerAddress = 4000;
 
-  // `sources`: "auto", or addresses and CIDRs separated by commas. `interface_addresses`: those of the interface that leads to
-  // `target`, used for auto off loopback. The error says what is wrong with the text, or with what it means here.
-  static Result<SourcePlan> make(std::string_view sources, const net::Address& target, PortRange ports,
-                                 std::uint64_t connections,
+  // `sources`: "auto", or addresses and CIDRs separated by commas. `interface_addresses`: those of
+  // the interface that leads to `target`, used for auto off loopback. The error says what is wrong
+  // with the text, or with what it means here.
+  static Result<SourcePlan> make(std::string_view sources, const net::Address& target,
+                                 PortRange ports, std::uint64_t connections,
                                  const std::vector<net::Address>& interface_addresses);
 
   std::uint64_t address_count() const;

@@ -1,6 +1,7 @@
 #pragma once
 
-// What one worker counts, in sum and second by second. Its worker's thread only; read by others when that has ended.
+// What one worker counts, in sum and second by second. Its worker's thread only; read by others
+// when that has ended.
 
 #include <cstdint>
 #include <string_view>

@@ -17,24 +17,28 @@ bool is_visible(std::string_view text) {
 
 bool has_port(std::string_view authority) {
   const std::size_t bracket = authority.rfind(']');
-  return authority.find(':', bracket == std::string_view::npos ? 0 : bracket) != std::string_view::npos;
+  return authority.find(':', bracket == std::string_view::npos ? 0 : bracket) !=
+         std::string_view::npos;
 }
 
 }  // namespace
 
 Result<Target> Target::parse(std::string_view url) {
   if (!is_visible(url)) {
-    return failure(fmt::format("URL '{}' holds a space or a character that is not plain ASCII; percent-encode it", url));
+    return failure(fmt::format(
+        "URL '{}' holds a space or a character that is not plain ASCII; percent-encode it", url));
   }
   if (url.starts_with("wss://") || url.starts_with("https://")) {
-    return failure(fmt::format("URL '{}': TLS is not built into the generator yet; put the load on ws:// directly", url));
+    return failure(fmt::format(
+        "URL '{}': TLS is not built into the generator yet; put the load on ws:// directly", url));
   }
   if (!url.starts_with("ws://")) {
     return failure(fmt::format("URL '{}' is not one of a WebSocket; write {}", url, kExample));
   }
   const std::string_view rest = url.substr(5);
   if (rest.find('#') != std::string_view::npos) {
-    return failure(fmt::format("URL '{}' has a fragment (#), which a WebSocket URL may not have", url));
+    return failure(
+        fmt::format("URL '{}' has a fragment (#), which a WebSocket URL may not have", url));
   }
   const std::size_t end = rest.find_first_of("/?");
   const std::string_view authority = rest.substr(0, end);
@@ -42,7 +46,8 @@ Result<Target> Target::parse(std::string_view url) {
     return failure(fmt::format("URL '{}' names no host; write {}", url, kExample));
   }
   if (authority.find('@') != std::string_view::npos) {
-    return failure(fmt::format("URL '{}' holds user information, which the generator does not send; leave it out", url));
+    return failure(fmt::format(
+        "URL '{}' holds user information, which the generator does not send; leave it out", url));
   }
 
   Target target;
@@ -50,10 +55,13 @@ Result<Target> Target::parse(std::string_view url) {
   target.authority = authority;
   if (end != std::string_view::npos) target.path = rest.substr(end);
   if (!target.path.starts_with('/')) target.path.insert(0, "/");
-  auto address = net::Address::parse(has_port(authority) ? target.authority : target.authority + ":80");
-  if (!address) return failure(fmt::format("URL '{}': {}", url, address.error().message), address.error().code);
+  auto address =
+      net::Address::parse(has_port(authority) ? target.authority : target.authority + ":80");
+  if (!address)
+    return failure(fmt::format("URL '{}': {}", url, address.error().message), address.error().code);
   if (address->port() == 0) {
-    return failure(fmt::format("URL '{}': port 0 cannot be connected to; write the server's port", url));
+    return failure(
+        fmt::format("URL '{}': port 0 cannot be connected to; write the server's port", url));
   }
   target.address = *address;
   return target;

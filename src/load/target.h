@@ -16,8 +16,8 @@ struct Target {
   std::string path;       // with its query, beginning with '/'
   net::Address address;
 
-  // "ws://HOST[:PORT][/PATH][?QUERY]", an IPv6 host in brackets; port 80 where none is given. A name is resolved, blocking. The
-  // error names the URL and says what would be right.
+  // "ws://HOST[:PORT][/PATH][?QUERY]", an IPv6 host in brackets; port 80 where none is given. A
+  // name is resolved, blocking. The error names the URL and says what would be right.
   static Result<Target> parse(std::string_view url);
 };
 

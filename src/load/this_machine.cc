@@ -45,7 +45,8 @@ Duration read_clock(clockid_t clock) {
 std::string cpu_name() {
   std::ifstream file("/proc/cpuinfo");
   for (std::string line; std::getline(file, line);) {
-    if (line.starts_with("model name")) return line.substr(std::min(line.find(':') + 2, line.size()));
+    if (line.starts_with("model name"))
+      return line.substr(std::min(line.find(':') + 2, line.size()));
   }
   return {};
 }
@@ -65,7 +66,8 @@ net::Address chosen_source(const net::Address& target) {
 }
 
 net::Address address_in(const ifaddrs& entry) {
-  const socklen_t length = entry.ifa_addr->sa_family == AF_INET ? sizeof(sockaddr_in) : sizeof(sockaddr_in6);
+  const socklen_t length =
+      entry.ifa_addr->sa_family == AF_INET ? sizeof(sockaddr_in) : sizeof(sockaddr_in6);
   return net::Address::from(entry.ifa_addr, length);
 }
 
@@ -80,8 +82,10 @@ MachineFacts machine_facts() {
   }
   facts.cpu = cpu_name();
   cpu_set_t allowed;
-  if (sched_getaffinity(0, sizeof allowed, &allowed) == 0) facts.cpus = static_cast<std::uint32_t>(CPU_COUNT(&allowed));
-  facts.memory_bytes = static_cast<std::uint64_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
+  if (sched_getaffinity(0, sizeof allowed, &allowed) == 0)
+    facts.cpus = static_cast<std::uint32_t>(CPU_COUNT(&allowed));
+  facts.memory_bytes = static_cast<std::uint64_t>(sysconf(_SC_PHYS_PAGES)) *
+                       static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
   return facts;
 }
 
@@ -105,7 +109,9 @@ std::vector<net::Address> addresses_towards(const net::Address& target) {
     }
   }
   for (const ifaddrs* entry = all; entry != nullptr; entry = entry->ifa_next) {
-    if (entry->ifa_addr == nullptr || entry->ifa_addr->sa_family != target.family() || interface != entry->ifa_name) continue;
+    if (entry->ifa_addr == nullptr || entry->ifa_addr->sa_family != target.family() ||
+        interface != entry->ifa_name)
+      continue;
     // A link-local address only reaches neighbours, and needs its link named.
     if (target.family() == AF_INET6 &&
         IN6_IS_ADDR_LINKLOCAL(&reinterpret_cast<const sockaddr_in6*>(entry->ifa_addr)->sin6_addr)) {
@@ -121,7 +127,8 @@ Result<void> can_bind(const net::Address& address) {
   const Socket probe(address.family(), SOCK_STREAM);
   if (probe.get() >= 0 && ::bind(probe.get(), address.get(), address.length()) == 0) return {};
   const int error = errno;
-  return failure(fmt::format("--sources: this machine cannot connect from {} ({}); add it with: ip addr add {}/32 dev lo, or a "
+  return failure(fmt::format("--sources: this machine cannot connect from {} ({}); add it with: ip "
+                             "addr add {}/32 dev lo, or a "
                              "whole block with: ip route add local CIDR dev lo",
                              address.host(), std::strerror(error), address.host()),
                  error);

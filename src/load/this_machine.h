@@ -14,8 +14,8 @@ namespace holdfast::load {
 
 struct MachineFacts {
   std::string host;
-  std::string kernel;  // "Linux 6.18.5 x86_64"
-  std::string cpu;     // "AMD EPYC 7763"; empty where unknown
+  std::string kernel;      // "Linux 6.18.5 x86_64"
+  std::string cpu;         // "AMD EPYC 7763"; empty where unknown
   std::uint32_t cpus = 1;  // that this process may use
   std::uint64_t memory_bytes = 0;
 };
@@ -24,8 +24,8 @@ MachineFacts machine_facts();
 // net.ipv4.ip_local_port_range; Linux's default where it cannot be read.
 PortRange local_port_range();
 
-// All addresses, of the target's family and with port 0, of the interface that the route to `target` leaves by; the one that
-// the kernel would choose first. Empty where there is no route.
+// All addresses, of the target's family and with port 0, of the interface that the route to
+// `target` leaves by; the one that the kernel would choose first. Empty where there is no route.
 std::vector<net::Address> addresses_towards(const net::Address& target);
 
 // Whether a socket can be bound to this address; the error says how to add it.
@@ -40,8 +40,9 @@ ProcessUse process_use();
 // Resident memory of this process now, in bytes.
 std::uint64_t resident_bytes();
 
-// CPU time of the calling thread since it began, and how long it waited for a CPU although it had work. A thread for which the two
-// make up nearly all of the time that passed could not have done more.
+// CPU time of the calling thread since it began, and how long it waited for a CPU although it had
+// work. A thread for which the two make up nearly all of the time that passed could not have done
+// more.
 struct ThreadUse {
   Duration on_cpu{0};
   Duration waiting{0};

@@ -11,7 +11,8 @@ namespace holdfast::load {
 namespace {
 
 double per_second(std::uint64_t count, Duration time) {
-  return time.count() == 0 ? 0 : static_cast<double>(count) * 1e9 / static_cast<double>(time.count());
+  return time.count() == 0 ? 0
+                           : static_cast<double>(count) * 1e9 / static_cast<double>(time.count());
 }
 
 std::string counted(std::uint64_t count, std::string_view one, std::string_view many) {
@@ -26,7 +27,8 @@ void note_reasons(std::vector<std::string>& notes, std::string_view what, const 
   std::sort(ordered.rbegin(), ordered.rend());
   std::string line = fmt::format("{} {}:", what, format_count(sum(reasons)));
   for (std::size_t i = 0; i < ordered.size() && i < 5; ++i) {
-    line += fmt::format("{} {} {}", i == 0 ? "" : ",", format_count(ordered[i].first), ordered[i].second);
+    line += fmt::format("{} {} {}", i == 0 ? "" : ",", format_count(ordered[i].first),
+                        ordered[i].second);
   }
   if (ordered.size() > 5) line += fmt::format(", and {} other reasons", ordered.size() - 5);
   notes.push_back(std::move(line));
@@ -34,19 +36,28 @@ void note_reasons(std::vector<std::string>& notes, std::string_view what, const 
 
 // What was asked for and did not happen; empty when all did.
 std::string losses(const Report& report) {
-  if (report.missing() > 0) return fmt::format("lost {}", counted(report.missing(), "connection", "connections"));
+  if (report.missing() > 0)
+    return fmt::format("lost {}", counted(report.missing(), "connection", "connections"));
   std::uint64_t absent = 0;
-  for (const StormRound& round : report.rounds) absent += round.dropped > round.returned ? round.dropped - round.returned : 0;
-  if (absent > 0) return fmt::format("lost {} that did not come back", counted(absent, "connection", "connections"));
+  for (const StormRound& round : report.rounds)
+    absent += round.dropped > round.returned ? round.dropped - round.returned : 0;
+  if (absent > 0)
+    return fmt::format("lost {} that did not come back",
+                       counted(absent, "connection", "connections"));
   if (const MessageFacts& messages = report.messages; messages.missing() > 0) {
-    return fmt::format("lost {} of {} expected", counted(messages.missing(), "message", "messages"), format_count(messages.expected));
+    return fmt::format("lost {} of {} expected", counted(messages.missing(), "message", "messages"),
+                       format_count(messages.expected));
   }
-  if (report.messages.wrong > 0) return fmt::format("lost {} to corruption", counted(report.messages.wrong, "message", "messages"));
+  if (report.messages.wrong > 0)
+    return fmt::format("lost {} to corruption",
+                       counted(report.messages.wrong, "message", "messages"));
   if (!report.messages.refused.empty()) {
-    return fmt::format("lost {}", counted(sum(report.messages.refused), "publication", "publications"));
+    return fmt::format("lost {}",
+                       counted(sum(report.messages.refused), "publication", "publications"));
   }
   if ((report.odd.kind == "silent" || report.odd.kind == "mute") && report.odd.still_held() > 0) {
-    return fmt::format("lost track: the server still holds {} that vanished", counted(report.odd.still_held(), "peer", "peers"));
+    return fmt::format("lost track: the server still holds {} that vanished",
+                       counted(report.odd.still_held(), "peer", "peers"));
   }
   if (report.interrupted) return "lost the end: interrupted while holding";
   return {};
@@ -54,22 +65,31 @@ std::string losses(const Report& report) {
 
 std::optional<std::string> opening_bound(const Report& report) {
   const double reached = per_second(report.opened, report.time_to_open);
-  if (report.rate == 0 || report.opened == 0 || reached >= kRateReachedShare * static_cast<double>(report.rate)) return std::nullopt;
+  if (report.rate == 0 || report.opened == 0 ||
+      reached >= kRateReachedShare * static_cast<double>(report.rate))
+    return std::nullopt;
   if (report.own.busy_opening <= kBusyShare) return std::nullopt;
-  return fmt::format("opened {:.0f} a second of {} asked, with the generator's workers busy {:.0f} % of the time: the rate is the generator's",
-                     reached, format_count(report.rate), report.own.busy_opening * 100);
+  return fmt::format(
+      "opened {} a second of {} asked, with the generator's workers busy {:.0f} % of the time: the "
+      "rate is the generator's",
+      format_count(static_cast<std::uint64_t>(reached)), format_count(report.rate),
+      report.own.busy_opening * 100);
 }
 
 std::optional<std::string> messages_bound(const Report& report) {
   const MessageFacts& messages = report.messages;
   if (messages.latency.count() == 0) return std::nullopt;
   if (report.own.busy_holding > kBusyShare) {
-    return fmt::format("the generator's workers were busy {:.0f} % of the time while latency was measured: part of it is theirs",
-                       report.own.busy_holding * 100);
+    return fmt::format(
+        "the generator's workers were busy {:.0f} % of the time while latency was measured: part "
+        "of it is theirs",
+        report.own.busy_holding * 100);
   }
   const Duration late = messages.lateness.percentile(99);
   if (late > kLatenessMin && late * 2 > messages.latency.percentile(99)) {
-    return fmt::format("the generator sent up to {} late (p99): more than half of the p99 latency is its own", format_duration(late));
+    return fmt::format(
+        "the generator sent up to {} late (p99): more than half of the p99 latency is its own",
+        format_duration(late));
   }
   return std::nullopt;
 }
@@ -93,11 +113,14 @@ Verdict judge(const Report& report) {
   const double reached = per_second(report.opened, report.time_to_open);
   if (report.rate > 0 && report.time_to_open > std::chrono::seconds(1) && !opening_bound(report) &&
       reached < kRateReachedShare * static_cast<double>(report.rate)) {
-    verdict.notes.push_back(fmt::format("opened {:.0f} a second of {} asked: the server, or what it shares the machine with, took no more",
-                                        reached, format_count(report.rate)));
+    verdict.notes.push_back(
+        fmt::format("opened {} a second of {} asked: the server, or what it shares the machine "
+                    "with, took no more",
+                    format_count(static_cast<std::uint64_t>(reached)), format_count(report.rate)));
   }
   note_reasons(verdict.notes, "refused", report.refused);
-  if (report.never_tried > 0) verdict.notes.push_back(fmt::format("never tried {}", format_count(report.never_tried)));
+  if (report.never_tried > 0)
+    verdict.notes.push_back(fmt::format("never tried {}", format_count(report.never_tried)));
   note_reasons(verdict.notes, "lost while held", report.lost);
   note_reasons(verdict.notes, "publications refused", report.messages.refused);
   return verdict;

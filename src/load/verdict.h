@@ -2,14 +2,17 @@
 
 // One plain word for a run.
 //
-//   lost            something that was asked for was not opened, not held, not delivered, or (half-open) not dropped
-//   generator-bound all was held, but a rate or a latency is the generator's, not the server's:
-//                     · the asked opening rate was missed while its workers had no time left (busy > 90 %), or
-//                     · they had no time left while messages were measured, or
-//                     · more than half of the p99 latency, and more than 5 ms, is its own lateness in sending
+//   lost            something that was asked for was not opened, not held, not delivered, or
+//   (half-open) not dropped generator-bound all was held, but a rate or a latency is the
+//   generator's, not the server's:
+//                     · the asked opening rate was missed while its workers had no time left (busy
+//                     > 90 %), or · they had no time left while messages were measured, or · more
+//                     than half of the p99 latency, and more than 5 ms, is its own lateness in
+//                     sending
 //   held            everything asked for was opened and held
 //
-// An opening rate that is missed by a generator with time to spare is the server's doing, and only noted.
+// An opening rate that is missed by a generator with time to spare is the server's doing, and only
+// noted.
 
 #include "load/report.h"
 
@@ -22,7 +25,8 @@ inline constexpr Duration kLatenessMin = std::chrono::milliseconds(5);
 // From everything in the report but its verdict.
 Verdict judge(const Report& report);
 
-// The exit code of a run with this verdict: 0 when everything asked for was opened and held, else 1.
+// The exit code of a run with this verdict: 0 when everything asked for was opened and held,
+// else 1.
 int exit_code_of(const Verdict& verdict);
 
 // "held", "generator-bound", "lost": as in JSON. The second returns kLost for any other word.

@@ -12,7 +12,8 @@
 namespace holdfast::load {
 namespace {
 
-// While nothing but pings comes, arrivals of so long are answered together: half the price of each. Well below any pong timeout.
+// While nothing but pings comes, arrivals of so long are answered together: half the price of each.
+// Well below any pong timeout.
 constexpr Duration kIdleBatch = std::chrono::milliseconds(20);
 // Paced opens that fall into so short a time share one turn.
 constexpr Duration kOpenBatch = std::chrono::milliseconds(4);
@@ -34,8 +35,8 @@ Worker::Worker(const WorkerPlan& plan, net::Loop& loop, const Baton& baton, Live
       parser_(&http_limits_),
       session_limits_{kServerMessageBytesMax, 65536},
       random_(mix(plan.seed)),
-      publisher_({plan.target, plan.sources->address_of(plan.first_ordinal), plan.options->publish_token,
-                  plan.options->message_bytes, plan.run},
+      publisher_({plan.target, plan.sources->address_of(plan.first_ordinal),
+                  plan.options->publish_token, plan.options->message_bytes, plan.run},
                  loop, outbox_, tally_.messages, plan.clock) {}
 
 void Worker::turn() {
@@ -99,7 +100,9 @@ void Worker::end_opening() {
   const std::uint32_t left = opener_.give_up();
   for (const Attempt& attempt : attempts_) {
     const ConnectionRecord& record = records_[attempt.descriptor];
-    if (record.attempt != attempt.number || (record.state != State::kConnecting && record.state != State::kHandshaking)) continue;
+    if (record.attempt != attempt.number ||
+        (record.state != State::kConnecting && record.state != State::kHandshaking))
+      continue;
     tally_.refused("given up");
     forget(attempt.descriptor);
     loop_.reset(attempt.descriptor);
@@ -156,7 +159,8 @@ void Worker::end_hold() {
   for (net::Descriptor descriptor = 0; descriptor < records_.end(); ++descriptor) {
     const ConnectionRecord& record = records_[descriptor];
     if (record.state != State::kOpen) continue;
-    pings.least = pings.connections == 0 ? record.pings : std::min<std::uint64_t>(pings.least, record.pings);
+    pings.least =
+        pings.connections == 0 ? record.pings : std::min<std::uint64_t>(pings.least, record.pings);
     pings.most = std::max<std::uint64_t>(pings.most, record.pings);
     pings.total += record.pings;
     ++pings.connections;
@@ -268,7 +272,8 @@ void Worker::dispatch(const net::Completion& completion) {
   using Kind = net::Completion::Kind;
   switch (completion.kind) {
     case Kind::kConnected:
-      if (records_[descriptor].state == State::kPublisher) return publisher_.on_connected(descriptor, completion.error);
+      if (records_[descriptor].state == State::kPublisher)
+        return publisher_.on_connected(descriptor, completion.error);
       return on_connected(descriptor, completion.error);
     case Kind::kReceived:
       return on_received(descriptor, completion.bytes);
@@ -276,8 +281,8 @@ void Worker::dispatch(const net::Completion& completion) {
       return on_closed(descriptor, completion.error);
     case Kind::kWritable:
       return outbox_.on_writable(descriptor);
-    case Kind::kWoken:        // the baton was passed; it is looked at in every turn
-    case Kind::kAccepted:     // we do not listen
+    case Kind::kWoken:     // the baton was passed; it is looked at in every turn
+    case Kind::kAccepted:  // we do not listen
     case Kind::kAcceptFailed:
       return;
   }

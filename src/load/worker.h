@@ -2,9 +2,11 @@
 
 // One thread of the generator: its share of the connections, over one loop.
 //
-//   turn:  wait ─► completions (answers, pings, messages, ends) ─► open what is due ─► send what is due ─► flush
+//   turn:  wait ─► completions (answers, pings, messages, ends) ─► open what is due ─► send what is
+//   due ─► flush
 //
-// It takes its orders from the baton, counts into its tally, and shares nothing but its live counters.
+// It takes its orders from the baton, counts into its tally, and shares nothing but its live
+// counters.
 
 #include <cstdint>
 #include <deque>
@@ -44,23 +46,23 @@ struct WorkerPlan {
   std::uint32_t workers = 1;
   std::uint64_t first_ordinal = 0;  // of the run's connections
   std::uint32_t connections = 1;
-  double rate = 0;                  // opens a second of this worker; 0: no pace
+  double rate = 0;  // opens a second of this worker; 0: no pace
   Traffic traffic = Traffic::kNone;
-  bool publishes = false;           // one worker does, for all
-  std::uint32_t run = 0;            // the sender in publications
-  std::uint64_t seed = 0;           // of keys and masks
-  Instant origin;                   // when second 0 of the series begins
-  Instant (*clock)();               // for latencies; loop.now() is too coarse within a long turn
+  bool publishes = false;  // one worker does, for all
+  std::uint32_t run = 0;   // the sender in publications
+  std::uint64_t seed = 0;  // of keys and masks
+  Instant origin;          // when second 0 of the series begins
+  Instant (*clock)();      // for latencies; loop.now() is too coarse within a long turn
 };
 
 // What a worker knows at the end.
 struct WorkerOutcome {
   std::string io;  // how bytes reached the kernel
   Tally tally{Instant()};
-  std::uint64_t opened = 0;             // by the first opening
+  std::uint64_t opened = 0;  // by the first opening
   std::uint64_t never_tried = 0;
-  std::uint64_t held = 0;               // open when the last hold ended
-  std::uint64_t expecting = 0;          // connections that publications should have reached
+  std::uint64_t held = 0;       // open when the last hold ended
+  std::uint64_t expecting = 0;  // connections that publications should have reached
   std::uint64_t published = 0;
   PingFacts pings;
   std::vector<std::uint64_t> returned;  // at the end of each opening after a drop
@@ -75,7 +77,8 @@ struct WorkerOutcome {
 
 class Worker {
  public:
-  // All that the plan points to, and the references, must outlive the worker. Call on the thread that owns `loop`.
+  // All that the plan points to, and the references, must outlive the worker. Call on the thread
+  // that owns `loop`.
   Worker(const WorkerPlan& plan, net::Loop& loop, const Baton& baton, LiveCounters& live);
 
   void turn();
@@ -111,7 +114,8 @@ class Worker {
   void expire_openings(Instant now);
   void on_connected(net::Descriptor descriptor, int error);
   void on_answer(net::Descriptor descriptor, MutableBytes bytes);
-  std::string_view wrong_with(const protocol::HttpResponse& response, const ConnectionRecord& record) const;
+  std::string_view wrong_with(const protocol::HttpResponse& response,
+                              const ConnectionRecord& record) const;
   void opened(net::Descriptor descriptor);
   void refuse(net::Descriptor descriptor, std::string_view reason);
   void came_to_nothing(std::uint32_t ordinal, std::string_view reason, Instant now);
@@ -127,7 +131,8 @@ class Worker {
   void on_closed(net::Descriptor descriptor, int error);
   void lose(net::Descriptor descriptor, std::string_view reason);
   void forget(net::Descriptor descriptor);
-  void send_frame(net::Descriptor descriptor, protocol::Opcode opcode, std::span<const std::byte> payload);
+  void send_frame(net::Descriptor descriptor, protocol::Opcode opcode,
+                  std::span<const std::byte> payload);
   void send_close(net::Descriptor descriptor, std::uint16_t code);
   protocol::MaskKey next_mask();
 
@@ -156,7 +161,7 @@ class Worker {
 
   ConnectionRecords records_;
   Opener opener_;
-  std::deque<Attempt> attempts_;     // under way, oldest first; some may have ended already
+  std::deque<Attempt> attempts_;  // under way, oldest first; some may have ended already
   std::uint32_t in_flight_ = 0;
   std::uint32_t attempt_number_ = 0;
   std::uint64_t refused_before_ = 0;  // when this phase began
@@ -165,7 +170,8 @@ class Worker {
   std::unordered_map<net::Descriptor, std::string> partial_answers_;
 
   protocol::SessionLimits session_limits_;
-  std::unordered_map<net::Descriptor, protocol::Session> sessions_;  // those that wait for the rest of something
+  std::unordered_map<net::Descriptor, protocol::Session>
+      sessions_;  // those that wait for the rest of something
   std::uint64_t random_;
   std::vector<net::Descriptor> members_;  // echo: who speaks, in turn
   std::size_t next_member_ = 0;

@@ -14,19 +14,22 @@
 namespace holdfast::load {
 namespace {
 
-// Opens of one turn: a connect() to loopback does the peer's part of the work too, and answers are waiting.
+// Opens of one turn: a connect() to loopback does the peer's part of the work too, and answers are
+// waiting.
 constexpr std::uint32_t kOpensPerTurnMax = 128;
 
 // Modulo 2^32: 71 minutes, far more than an opening may last.
 std::uint32_t microseconds_since(Instant began, Instant now) {
-  return static_cast<std::uint32_t>(std::chrono::duration_cast<std::chrono::microseconds>(now - began).count());
+  return static_cast<std::uint32_t>(
+      std::chrono::duration_cast<std::chrono::microseconds>(now - began).count());
 }
 
 }  // namespace
 
 void Worker::open_due(Instant now) {
   if (step_.phase != Phase::kOpen) return;
-  for (std::uint32_t opens = 0; opens < kOpensPerTurnMax && in_flight_ < plan_.options->in_flight; ++opens) {
+  for (std::uint32_t opens = 0; opens < kOpensPerTurnMax && in_flight_ < plan_.options->in_flight;
+       ++opens) {
     const auto ordinal = opener_.take(now);
     if (!ordinal) return;
     open(*ordinal, now);
@@ -35,14 +38,16 @@ void Worker::open_due(Instant now) {
 
 void Worker::open(std::uint32_t ordinal, Instant now) {
   const Instant started = plan_.clock();
-  const auto descriptor =
-      loop_.connect(plan_.sources->address_of(plan_.first_ordinal + ordinal), plan_.target->address);
+  const auto descriptor = loop_.connect(plan_.sources->address_of(plan_.first_ordinal + ordinal),
+                                        plan_.target->address);
   if (!descriptor) {
     const int error = descriptor.error().code;
-    return came_to_nothing(ordinal, error == 0 ? descriptor.error().message : std::string(error_name(error)), now);
+    return came_to_nothing(
+        ordinal, error == 0 ? descriptor.error().message : std::string(error_name(error)), now);
   }
   ConnectionRecord& record = records_[*descriptor];
-  CHECK(record.state == State::kNone || (record.state == State::kPublisher && !publisher_.owns(*descriptor)));
+  CHECK(record.state == State::kNone ||
+        (record.state == State::kPublisher && !publisher_.owns(*descriptor)));
   record = {};
   record.state = State::kConnecting;
   record.ordinal = ordinal;
@@ -56,12 +61,15 @@ void Worker::expire_openings(Instant now) {
   while (!attempts_.empty()) {
     const Attempt& attempt = attempts_.front();
     const ConnectionRecord& record = records_[attempt.descriptor];
-    const bool under_way = record.attempt == attempt.number &&
-                           (record.state == State::kConnecting || record.state == State::kHandshaking);
+    const bool under_way =
+        record.attempt == attempt.number &&
+        (record.state == State::kConnecting || record.state == State::kHandshaking);
     if (under_way && attempt.deadline > now) return;
     const net::Descriptor descriptor = attempt.descriptor;
     attempts_.pop_front();
-    if (under_way) refuse(descriptor, record.state == State::kConnecting ? "timeout connecting" : "timeout of the answer");
+    if (under_way)
+      refuse(descriptor,
+             record.state == State::kConnecting ? "timeout connecting" : "timeout of the answer");
   }
 }
 
@@ -70,8 +78,8 @@ void Worker::on_connected(net::Descriptor descriptor, int error) {
   if (record.state != State::kConnecting) return;
   if (error != 0) return refuse(descriptor, error_name(error));
   record.state = State::kHandshaking;
-  const std::string request =
-      protocol::handshake_request(plan_.target->authority, plan_.target->path, key_of(record.attempt));
+  const std::string request = protocol::handshake_request(
+      plan_.target->authority, plan_.target->path, key_of(record.attempt));
   const MutableBytes room = outbox_.room(request.size());
   std::memcpy(room.data(), request.data(), request.size());
   outbox_.send(descriptor, room);
@@ -91,7 +99,8 @@ void Worker::on_answer(net::Descriptor descriptor, MutableBytes bytes) {
   // Of a refusal the status is enough.
   if (progress != protocol::HttpProgress::kError && parser_.head_done()) {
     const std::string_view wrong = wrong_with(parser_.response(), records_[descriptor]);
-    if (parser_.response().status != 101) return refuse(descriptor, fmt::format("HTTP {}", parser_.response().status));
+    if (parser_.response().status != 101)
+      return refuse(descriptor, fmt::format("HTTP {}", parser_.response().status));
     if (!wrong.empty()) return refuse(descriptor, wrong);
     opened(descriptor);
     // The server may have spoken already.
@@ -103,13 +112,17 @@ void Worker::on_answer(net::Descriptor descriptor, MutableBytes bytes) {
 }
 
 // RFC 6455 4.1: what the client must check in the server's answer.
-std::string_view Worker::wrong_with(const protocol::HttpResponse& response, const ConnectionRecord& record) const {
+std::string_view Worker::wrong_with(const protocol::HttpResponse& response,
+                                    const ConnectionRecord& record) const {
   const auto upgrade = response.header("Upgrade");
-  if (!upgrade || !protocol::lists_token(*upgrade, "websocket")) return "101 without Upgrade: websocket";
+  if (!upgrade || !protocol::lists_token(*upgrade, "websocket"))
+    return "101 without Upgrade: websocket";
   const auto connection = response.header("Connection");
-  if (!connection || !protocol::lists_token(*connection, "upgrade")) return "101 without Connection: Upgrade";
+  if (!connection || !protocol::lists_token(*connection, "upgrade"))
+    return "101 without Connection: Upgrade";
   const auto accept = response.header("Sec-WebSocket-Accept");
-  if (!accept || !protocol::is_accept_of(*accept, key_of(record.attempt))) return "wrong Sec-WebSocket-Accept";
+  if (!accept || !protocol::is_accept_of(*accept, key_of(record.attempt)))
+    return "wrong Sec-WebSocket-Accept";
   if (response.header("Sec-WebSocket-Extensions")) return "an extension that was not asked for";
   return {};
 }
@@ -135,7 +148,8 @@ void Worker::refuse(net::Descriptor descriptor, std::string_view reason) {
 void Worker::came_to_nothing(std::uint32_t ordinal, std::string_view reason, Instant now) {
   tally_.refused(reason);
   if (!opened_before_) outcome_.last_answer = plan_.clock();
-  if (plan_.options->scenario == Scenario::kStorm) opener_.retry(ordinal, now + plan_.options->retry_delay);
+  if (plan_.options->scenario == Scenario::kStorm)
+    opener_.retry(ordinal, now + plan_.options->retry_delay);
 }
 
 // Made anew from the attempt's number when the answer comes, so that no record has to hold it.

@@ -8,7 +8,8 @@
 
 namespace holdfast::load {
 
-// Descriptors of a worker that are not its connections: standard streams, loop, publishers, and a reserve.
+// Descriptors of a worker that are not its connections: standard streams, loop, publishers, and a
+// reserve.
 inline constexpr std::uint64_t kDescriptorsKept = 128;
 inline constexpr std::uint32_t kWorkersMax = 1024;
 
@@ -23,9 +24,10 @@ struct WorkerShares {
   }
 };
 
-// `asked`: workers, or 0 for auto: one per CPU, or as many as `connections` need at `descriptors` each, whichever is more. Where they
-// cannot be held: the error says what would help; with `allow_fewer`, as many as can.
-Result<WorkerShares> share_out(std::uint64_t connections, std::uint32_t asked, std::uint32_t cpus, std::uint64_t descriptors,
-                               bool allow_fewer);
+// `asked`: workers, or 0 for auto: one per CPU, or as many as `connections` need at `descriptors`
+// each, whichever is more. Where they cannot be held: the error says what would help; with
+// `allow_fewer`, as many as can.
+Result<WorkerShares> share_out(std::uint64_t connections, std::uint32_t asked, std::uint32_t cpus,
+                               std::uint64_t descriptors, bool allow_fewer);
 
 }  // namespace holdfast::load

@@ -18,7 +18,8 @@ TEST(WorkerShares, ASmallLimitMeansMoreWorkers) {
   const auto shares = share_out(600'000, 0, 2, 20'000, false);
   ASSERT_TRUE(shares);
   EXPECT_EQ(shares->workers, 31u);
-  for (std::uint32_t i = 0; i < shares->workers; ++i) EXPECT_LE(shares->count_of(i), 20'000 - kDescriptorsKept);
+  for (std::uint32_t i = 0; i < shares->workers; ++i)
+    EXPECT_LE(shares->count_of(i), 20'000 - kDescriptorsKept);
 }
 
 TEST(WorkerShares, EveryConnectionBelongsToOneWorker) {
@@ -38,8 +39,10 @@ TEST(WorkerShares, FewConnectionsNeedNoMoreWorkersThanThereAreOfThem) {
 TEST(WorkerShares, SaysWhichWorkersWouldDo) {
   const auto shares = share_out(600'000, 2, 2, 20'000, false);
   ASSERT_FALSE(shares);
-  EXPECT_NE(shares.error().message.find("--workers 2"), std::string::npos) << shares.error().message;
-  EXPECT_NE(shares.error().message.find("it takes 31"), std::string::npos) << shares.error().message;
+  EXPECT_NE(shares.error().message.find("--workers 2"), std::string::npos)
+      << shares.error().message;
+  EXPECT_NE(shares.error().message.find("it takes 31"), std::string::npos)
+      << shares.error().message;
 }
 
 TEST(WorkerShares, SaysWhichLimitWouldDo) {

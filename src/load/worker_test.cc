@@ -106,7 +106,8 @@ class WorkerTest : public testing::Test {
   }
   std::string server_frame(protocol::Opcode opcode, std::string_view payload) {
     std::array<std::byte, protocol::kFrameHeaderBytesMax> head;
-    const std::size_t size = protocol::write_frame_header(head.data(), opcode, true, payload.size());
+    const std::size_t size =
+        protocol::write_frame_header(head.data(), opcode, true, payload.size());
     return std::string(as_text(Bytes(head).first(size))) + std::string(payload);
   }
   std::string message_text(const Message& message) {
@@ -207,9 +208,14 @@ TEST_F(WorkerTest, CountsRefusalsByTheirReason) {
   loop_.closed(peer(5), ECONNRESET);
   turn();
   turn_at(options_.open_timeout);
-  const Reasons expected = {{"ECONNREFUSED", 1},          {"HTTP 503", 1},   {"malformed answer", 1},
-                            {"wrong Sec-WebSocket-Accept", 1}, {"closed without an answer", 1}, {"ECONNRESET", 1},
-                            {"timeout of the answer", 1}, {"timeout connecting", 1}};
+  const Reasons expected = {{"ECONNREFUSED", 1},
+                            {"HTTP 503", 1},
+                            {"malformed answer", 1},
+                            {"wrong Sec-WebSocket-Accept", 1},
+                            {"closed without an answer", 1},
+                            {"ECONNRESET", 1},
+                            {"timeout of the answer", 1},
+                            {"timeout connecting", 1}};
   EXPECT_TRUE(live_.phase_done.load());
   pass(Phase::kHold);
   const WorkerOutcome outcome = finish();
@@ -328,7 +334,8 @@ TEST_F(WorkerTest, EchoesKeepTheScheduleAndAreChecked) {
 
   loop_.received(peer(1), server_frame(protocol::Opcode::kText, unmasked(second)));
   loop_.received(peer(0), server_frame(protocol::Opcode::kText, unmasked(second)));  // not its own
-  loop_.received(peer(0), server_frame(protocol::Opcode::kText, unmasked(first.substr(0, first.size() / 2))));
+  loop_.received(
+      peer(0), server_frame(protocol::Opcode::kText, unmasked(first.substr(0, first.size() / 2))));
   turn();
   loop_.received(peer(1), server_frame(protocol::Opcode::kText, unmasked(second)));  // once more
   turn();
@@ -379,7 +386,8 @@ TEST_F(WorkerTest, PublishesAndCountsDeliveries) {
 
   loop_.received(publisher, "HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n");
   loop_.received(peer(0), server_frame(protocol::Opcode::kText, body));
-  loop_.received(peer(1), server_frame(protocol::Opcode::kText, body) + server_frame(protocol::Opcode::kText, "from somebody else"));
+  loop_.received(peer(1), server_frame(protocol::Opcode::kText, body) +
+                              server_frame(protocol::Opcode::kText, "from somebody else"));
   turn_at(milliseconds(5));
   pass(Phase::kSettle);
   EXPECT_TRUE(live_.phase_done.load());
@@ -400,7 +408,8 @@ TEST_F(WorkerTest, CountsPublicationsThatAreRefused) {
   pass(Phase::kHold);
   loop_.connected(peer(1));
   turn();
-  loop_.received(peer(1), "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+  loop_.received(peer(1),
+                 "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
   turn();
   turn_at(milliseconds(100));
   loop_.connected(peer(2), ECONNREFUSED);

@@ -15,9 +15,11 @@ namespace {
 // Echoes sent in one go; then arrivals have their turn.
 constexpr std::uint32_t kEchoesPerTurnMax = 512;
 
-// A Pong without payload, as it answers nearly every Ping. Its mask covers nothing, so it need not be new each time.
-constexpr std::array<std::byte, 6> kMaskedPong = {std::byte{0x8A}, std::byte{0x80}, std::byte{0x5a},
-                                                  std::byte{0xc3}, std::byte{0x96}, std::byte{0x0f}};
+// A Pong without payload, as it answers nearly every Ping. Its mask covers nothing, so it need not
+// be new each time.
+constexpr std::array<std::byte, 6> kMaskedPong = {std::byte{0x8A}, std::byte{0x80},
+                                                  std::byte{0x5a}, std::byte{0xc3},
+                                                  std::byte{0x96}, std::byte{0x0f}};
 
 }  // namespace
 
@@ -86,7 +88,8 @@ void Worker::on_message(ConnectionRecord& record, Bytes payload) {
   }
   const auto message = read_message(payload);
   const bool echo = plan_.traffic == Traffic::kEcho;
-  const auto sender = echo ? static_cast<std::uint32_t>(plan_.first_ordinal + record.ordinal) : plan_.run;
+  const auto sender =
+      echo ? static_cast<std::uint32_t>(plan_.first_ordinal + record.ordinal) : plan_.run;
   if (!message || message->sender != sender || payload.size() != plan_.options->message_bytes ||
       (echo && message->sequence >= record.sent)) {
     ++(echo ? facts.wrong : facts.foreign);
@@ -116,10 +119,12 @@ protocol::MaskKey Worker::next_mask() {
   return mask;
 }
 
-void Worker::send_frame(net::Descriptor descriptor, protocol::Opcode opcode, std::span<const std::byte> payload) {
+void Worker::send_frame(net::Descriptor descriptor, protocol::Opcode opcode,
+                        std::span<const std::byte> payload) {
   const MutableBytes frame = outbox_.room(protocol::kFrameHeaderBytesMax + payload.size());
   const protocol::MaskKey mask = next_mask();
-  const std::size_t head = protocol::write_frame_header(frame.data(), opcode, true, payload.size(), &mask);
+  const std::size_t head =
+      protocol::write_frame_header(frame.data(), opcode, true, payload.size(), &mask);
   const MutableBytes body = frame.subspan(head, payload.size());
   if (!payload.empty()) std::memcpy(body.data(), payload.data(), payload.size());
   protocol::apply_mask(body, mask);
@@ -132,11 +137,13 @@ void Worker::send_close(net::Descriptor descriptor, std::uint16_t code) {
   outbox_.send(descriptor, frame.first(protocol::write_close_frame(frame.data(), code, {}, &mask)));
 }
 
-// Each member in its turn, on the schedule: in the order of descriptors, which is that of the kernel's memory.
+// Each member in its turn, on the schedule: in the order of descriptors, which is that of the
+// kernel's memory.
 void Worker::echo_due(Instant now) {
   if (!echo_pacer_) return;
   const std::uint32_t size = plan_.options->message_bytes;
-  for (std::uint32_t i = 0; i < kEchoesPerTurnMax && echo_pacer_->next_due() <= now && !outbox_.full(); ++i) {
+  for (std::uint32_t i = 0;
+       i < kEchoesPerTurnMax && echo_pacer_->next_due() <= now && !outbox_.full(); ++i) {
     const net::Descriptor descriptor = members_[next_member_];
     next_member_ = next_member_ + 1 == members_.size() ? 0 : next_member_ + 1;
     const Instant intended = echo_pacer_->next_due();
@@ -149,9 +156,11 @@ void Worker::echo_due(Instant now) {
     }
     const MutableBytes frame = outbox_.room(protocol::kFrameHeaderBytesMax + size);
     const protocol::MaskKey mask = next_mask();
-    const std::size_t head = protocol::write_frame_header(frame.data(), protocol::Opcode::kText, true, size, &mask);
+    const std::size_t head =
+        protocol::write_frame_header(frame.data(), protocol::Opcode::kText, true, size, &mask);
     const MutableBytes body = frame.subspan(head, size);
-    write_message(body, {static_cast<std::uint32_t>(plan_.first_ordinal + record.ordinal), record.sent++, intended});
+    write_message(body, {static_cast<std::uint32_t>(plan_.first_ordinal + record.ordinal),
+                         record.sent++, intended});
     protocol::apply_mask(body, mask);
     outbox_.send(descriptor, frame.first(head + size));
     tally_.messages.lateness.record(plan_.clock() - intended);
@@ -171,7 +180,8 @@ void Worker::publish_due(Instant now) {
 
 // What could not be sent because the server did not read is missing like what did not come back.
 void Worker::count_expected_echoes() {
-  if (plan_.traffic == Traffic::kEcho) tally_.messages.expected = tally_.messages.sent + tally_.messages.unsent;
+  if (plan_.traffic == Traffic::kEcho)
+    tally_.messages.expected = tally_.messages.sent + tally_.messages.unsent;
 }
 
 }  // namespace holdfast::load
