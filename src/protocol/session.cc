@@ -1,9 +1,8 @@
 #include "protocol/session.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
-
-#include "base/check.h"
 
 namespace holdfast::protocol {
 namespace {
@@ -24,49 +23,40 @@ constexpr std::uint32_t opcode_bit(Opcode opcode) {
 constexpr std::uint32_t kKnownOpcodes =
     opcode_bit(Opcode::kContinuation) | opcode_bit(Opcode::kText) | opcode_bit(Opcode::kBinary) |
     opcode_bit(Opcode::kClose) | opcode_bit(Opcode::kPing) | opcode_bit(Opcode::kPong);
-// Those that are an event of their own when they stand alone and whole.
-constexpr std::uint32_t kPlainOpcodes =
-    kKnownOpcodes & ~opcode_bit(Opcode::kContinuation) & ~opcode_bit(Opcode::kClose);
 
-Event::Kind kind_of(Opcode opcode) {
-  switch (opcode) {
-    case Opcode::kText:
-      return Event::Kind::kText;
-    case Opcode::kBinary:
-      return Event::Kind::kBinary;
-    case Opcode::kClose:
-      return Event::Kind::kClose;
-    case Opcode::kPing:
-      return Event::Kind::kPing;
-    case Opcode::kPong:
-      return Event::Kind::kPong;
-    case Opcode::kContinuation:
-      break;
-  }
-  CHECK(false && "a message goes by the opcode of its first frame");
-  return Event::Kind::kViolation;
-}
+// The event of a frame or message of each opcode; kViolation where it has none of its own.
+constexpr std::array<Event::Kind, 16> kKinds = [] {
+  std::array<Event::Kind, 16> kinds;
+  kinds.fill(Event::Kind::kViolation);
+  kinds[static_cast<std::size_t>(Opcode::kText)] = Event::Kind::kText;
+  kinds[static_cast<std::size_t>(Opcode::kBinary)] = Event::Kind::kBinary;
+  kinds[static_cast<std::size_t>(Opcode::kClose)] = Event::Kind::kClose;
+  kinds[static_cast<std::size_t>(Opcode::kPing)] = Event::Kind::kPing;
+  kinds[static_cast<std::size_t>(Opcode::kPong)] = Event::Kind::kPong;
+  return kinds;
+}();
+Event::Kind kind_of(Opcode opcode) { return kKinds[static_cast<std::size_t>(opcode)]; }
 
 }  // namespace
 
 // The way of nearly all traffic: nothing is held, and a frame of at most 125 bytes that is a whole
 // message lies whole in the input. Whatever differs in the least, and every error, goes the slow
 // way.
-std::optional<Event> Session::next(MutableBytes& input) {
+std::optional<Event> Session::next_frame(MutableBytes& input) {
   const std::size_t mask_bytes = role_ == Role::kServer ? kMaskBytes : 0;
-  if (input.size() < 2 + mask_bytes || !at_rest() || over_ || delivered_) return next_slow(input);
+  if (!unburdened_ || input.size() < 2 + mask_bytes) return next_slow(input);
   const auto first = static_cast<std::uint8_t>(input[0]);
+  const auto opcode = static_cast<Opcode>(first & kOpcodeBits);
+  const Event::Kind kind = kind_of(opcode);
   // Once the expected mask bit is taken out, a wrong one is left and makes the length too large.
   const auto length = static_cast<std::uint8_t>(static_cast<std::uint8_t>(input[1]) ^
                                                 (mask_bytes != 0 ? kMaskBit : 0));
   const std::size_t frame_bytes = 2 + mask_bytes + length;
-  const bool plain =
-      (first & ~kOpcodeBits) == kFinalBit && (kPlainOpcodes >> (first & kOpcodeBits) & 1) != 0;
-  if (!plain || length > kControlPayloadBytesMax || frame_bytes > input.size() ||
+  if ((first & ~kOpcodeBits) != kFinalBit || kind >= Event::Kind::kClose ||
+      length > kControlPayloadBytesMax || frame_bytes > input.size() ||
       length > limits_->message_bytes_max) {
     return next_slow(input);
   }
-  const auto opcode = static_cast<Opcode>(first & kOpcodeBits);
   const MutableBytes payload = input.subspan(2 + mask_bytes, length);
   if (mask_bytes != 0 && length != 0) {
     MaskKey mask;
@@ -77,10 +67,16 @@ std::optional<Event> Session::next(MutableBytes& input) {
   if (opcode == Opcode::kText && !is_valid_utf8(payload)) {
     return violation(CloseCode::kInvalidPayload, "text is not UTF-8");
   }
-  return Event{kind_of(opcode), payload};
+  return Event{kind, payload};
 }
 
 std::optional<Event> Session::next_slow(MutableBytes& input) {
+  auto event = advance(input);
+  unburdened_ = at_rest() && !over_ && !delivered_;
+  return event;
+}
+
+std::optional<Event> Session::advance(MutableBytes& input) {
   if (delivered_) {
     delivered_ = false;
     gathered_.truncate(message_bytes_);
@@ -271,6 +267,7 @@ std::optional<Event> Session::finish_frame(MutableBytes payload) {
 
 Event Session::violation(CloseCode code, std::string_view reason) {
   over_ = true;
+  unburdened_ = false;
   header_size_ = 0;
   in_payload_ = false;
   message_opcode_ = Opcode::kContinuation;

@@ -66,7 +66,10 @@ class Session {
   // at the earliest byte that shows them): 1002 for framing, 1007 for text that is not UTF-8, 1008
   // for too many fragments, 1009 for too many bytes. After kClose or kViolation all input is
   // swallowed.
-  std::optional<Event> next(MutableBytes& input);
+  std::optional<Event> next(MutableBytes& input) {
+    if (input.empty() && unburdened_) return std::nullopt;
+    return next_frame(input);
+  }
 
   // Whether nothing is held of a frame or message that has begun: this session may be destroyed
   // once its last event is no longer needed, and a fresh one may take the next bytes. Also true
@@ -80,7 +83,9 @@ class Session {
   std::size_t owned_bytes() const { return gathered_.capacity(); }
 
  private:
-  std::optional<Event> next_slow(MutableBytes& input);
+  std::optional<Event> next_frame(MutableBytes& input);
+  [[gnu::noinline]] std::optional<Event> next_slow(MutableBytes& input);
+  std::optional<Event> advance(MutableBytes& input);
   std::optional<Event> take_header(MutableBytes& input);
   bool fill_header(MutableBytes& input, std::size_t size);
   std::string_view wrong_first_bytes() const;
@@ -109,6 +114,7 @@ class Session {
   Role role_;
   bool over_ = false;       // kClose or kViolation was told
   bool delivered_ = false;  // the last event's payload lies in gathered_
+  bool unburdened_ = true;  // at rest, not over, nothing delivered: the fast way is open
   Utf8Checker utf8_;        // of the open text message, or of a Close frame's reason
   std::uint32_t message_bytes_ = 0;
   std::uint32_t fragments_ = 0;
