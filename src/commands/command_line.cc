@@ -12,6 +12,7 @@
 
 #include "commands/docs_command.h"
 #include "commands/doctor_command.h"
+#include "commands/help_text.h"
 #include "commands/load_command.h"
 #include "commands/nearest_name.h"
 #include "commands/plan_command.h"
@@ -97,6 +98,7 @@ int run(int argc, char** argv) {
   int exit_code = 0;
   CLI::App app;
   app.name("holdfast");
+  app.formatter(help_formatter());
   bool version = false;
   app.add_flag("--version,-V", version, "Print the version, and what this build and kernel can do");
 
@@ -107,14 +109,15 @@ int run(int argc, char** argv) {
   add_report_command(app, exit_code);
   add_docs_command(app, exit_code);
   app.require_subcommand(0, 1);
-  // Last: a subcommand takes over its parent's formatter when it is added.
+  // Last: a subcommand takes over its parent's formatter when it is added, and they share
+  // help_formatter().
   app.formatter_fn(
       [](const CLI::App*, std::string, CLI::AppFormatMode) { return std::string(kOverview); });
 
   try {
     app.parse(argc, argv);
   } catch (const CLI::CallForHelp&) {
-    fmt::print("{}", deepest(app).help());
+    fmt::print("{}", app.help());
     return 0;
   } catch (const CLI::ParseError& error) {
     return report_usage_error(app, error);

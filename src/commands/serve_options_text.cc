@@ -2,14 +2,12 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <string_view>
+
+#include "commands/help_text.h"
 
 namespace holdfast::commands {
 namespace {
-
-constexpr std::size_t kHelpColumns = 100;
-constexpr std::size_t kHelpIndent = 30;
 
 std::string joined(const std::vector<std::string>& texts) {
   return fmt::format("{}", fmt::join(texts, ", "));
@@ -22,7 +20,7 @@ std::string default_text(const OptionRow& row) {
 
 // A TOML basic string; the values of options hold no control characters (addresses, words,
 // numbers).
-std::string quoted(std::string_view text) {
+std::string toml_string(std::string_view text) {
   std::string result = "\"";
   for (const char c : text) {
     if (c == '"' || c == '\\') result.push_back('\\');
@@ -35,38 +33,7 @@ std::string quoted(std::string_view text) {
 std::string toml_scalar(const OptionRow& row, const std::string& text) {
   const bool number = std::holds_alternative<Quantity>(row.kind) &&
                       text.find_first_not_of("0123456789") == std::string::npos;
-  return number || is_flag(row) ? text : quoted(text);
-}
-
-// Breaks at spaces; every line but the first is indented.
-std::string wrapped(std::string_view text, std::size_t indent) {
-  std::string result;
-  std::size_t column = indent;
-  while (!text.empty()) {
-    const std::size_t space = std::min(text.find(' '), text.size());
-    const std::string_view word = text.substr(0, space);
-    text.remove_prefix(std::min(space + 1, text.size()));
-    if (column + word.size() > kHelpColumns && column > indent) {
-      result.back() = '\n';
-      result.append(indent, ' ');
-      column = indent;
-    }
-    result.append(word).push_back(' ');
-    column += word.size() + 1;
-  }
-  if (!result.empty()) result.pop_back();
-  return result;
-}
-
-std::string help_entry(std::string_view left, std::string_view text) {
-  std::string entry = fmt::format("  {}", left);
-  if (entry.size() + 2 > kHelpIndent) {
-    entry += '\n';
-    entry.append(kHelpIndent, ' ');
-  } else {
-    entry.resize(kHelpIndent, ' ');
-  }
-  return entry + wrapped(text, kHelpIndent) + "\n";
+  return number || is_flag(row) ? text : toml_string(text);
 }
 
 std::string row_help(const OptionRow& row) {
@@ -88,7 +55,7 @@ std::string row_markdown(const OptionRow& row) {
   }
   const std::string value = is_flag(row) ? "true"
                             : is_secret(row)
-                                ? quoted("...")
+                                ? toml_string("...")
                                 : toml_scalar(row, option_texts(row, ServeSettings{}).front());
   text += fmt::format("- Elsewhere: `{}` in the environment, `{} = {}` in the file\n\n",
                       environment_name(row), row.name, takes_many(row) ? "[" + value + "]" : value);
@@ -110,7 +77,7 @@ std::string toml_value(const OptionRow& row, const ServeSettings& settings) {
   const std::vector<std::string> texts = option_texts(row, settings);
   if (!takes_many(row)) return toml_scalar(row, texts.front());
   std::vector<std::string> elements;
-  for (const std::string& text : texts) elements.push_back(quoted(text));
+  for (const std::string& text : texts) elements.push_back(toml_string(text));
   return "[" + joined(elements) + "]";
 }
 
