@@ -1,0 +1,258 @@
+#include "server/worker.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "protocol/frame.h"
+#include "server/fake_loop.h"
+
+namespace holdfast::server {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using testing::HasSubstr;
+using testing::StartsWith;
+
+class Echo final : public Handler {
+ public:
+  void open(Peer& peer, const Request&) override { peer.subscribe("news"); }
+  void message(Peer& peer, MessageKind kind, std::span<const std::byte> payload) override { peer.send(kind, payload); }
+  void close(Peer&, std::uint16_t code) override { codes.push_back(code); }
+  std::vector<int> codes;
+};
+
+constexpr std::string_view kUpgrade =
+    "GET /echo HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+const std::string kPing = "\x89" + std::string(1, '\0');
+
+std::string frame(protocol::Opcode opcode, std::string payload) {
+  std::byte out[protocol::kFrameHeaderBytesMax];
+  const protocol::MaskKey key{std::byte{1}, std::byte{2}, std::byte{3}, std::byte{4}};
+  const std::size_t size = protocol::write_frame_header(out, opcode, true, payload.size(), &key);
+  protocol::apply_mask({reinterpret_cast<std::byte*>(payload.data()), payload.size()}, key);
+  return std::string(as_text({out, size})) + payload;
+}
+
+class WorkerTest : public testing::Test {
+ protected:
+  WorkerTest() {
+    settings_.ping_interval = seconds(20);
+    settings_.pong_timeout = seconds(5);
+    settings_.idle_batch = milliseconds(20);
+    settings_.handshake_timeout = seconds(10);
+    settings_.close_timeout = seconds(1);
+    settings_.drain_time = seconds(10);
+    settings_.queue_bytes_max = 1000;
+    settings_.retry_after_seconds = "5";
+    settings_.descriptors = 1024;
+    settings_.connections_max = 500;
+    router_.add("/echo", echo_);
+  }
+
+  Worker& worker() {
+    if (worker_ == nullptr) {
+      worker_ = std::make_unique<Worker>(settings_, router_, admission_, loop_, mailbox_, broker_, counters_);
+    }
+    return *worker_;
+  }
+  void open(int descriptor) {
+    loop_.accept(descriptor);
+    loop_.receive(descriptor, kUpgrade);
+    worker().turn();
+    ASSERT_THAT(loop_.sent[descriptor], StartsWith("HTTP/1.1 101 "));
+    loop_.sent[descriptor].clear();
+  }
+  // Turns every 50 ms.
+  void pass(Duration time) {
+    for (Duration done{}; done < time; done += milliseconds(50)) {
+      loop_.advance(milliseconds(50));
+      worker().turn();
+    }
+  }
+
+  WorkerSettings settings_{};
+  Router router_;
+  std::shared_ptr<Echo> echo_ = std::make_shared<Echo>();
+  Admission admission_{AdmissionLimits{500, 0, 0}};
+  FakeLoop loop_;
+  std::unique_ptr<net::Waker> waker_ = net::Waker::create().value();
+  broker::Mailbox mailbox_{*waker_, 100};
+  broker::MemoryBroker broker_{{&mailbox_}};
+  Counters counters_;
+  std::unique_ptr<Worker> worker_;
+};
+
+TEST_F(WorkerTest, OpensAWebSocketWhoseRequestComesByteByByte) {
+  loop_.accept(5);
+  for (const char c : kUpgrade) loop_.receive(5, {&c, 1});
+  worker().turn();
+  EXPECT_THAT(loop_.sent[5], HasSubstr("Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo="));
+  EXPECT_EQ(counters_.connections.read(), 1u);
+}
+
+TEST_F(WorkerTest, TakesFramesThatCameWithTheRequest) {
+  loop_.accept(5);
+  loop_.receive(5, std::string(kUpgrade) + frame(protocol::Opcode::kText, "hi"));
+  worker().turn();
+  EXPECT_TRUE(loop_.sent[5].ends_with("\x81\x02hi"));
+}
+
+TEST_F(WorkerTest, EchoesSeveralMessagesOfATurnInTheirOrder) {
+  open(5);
+  for (const char* text : {"a", "b", "c"}) loop_.receive(5, frame(protocol::Opcode::kText, text));
+  worker().turn();
+  EXPECT_EQ(loop_.sent[5], "\x81\x01" "a" "\x81\x01" "b" "\x81\x01" "c");
+}
+
+TEST_F(WorkerTest, PingsEachIdlePeerOnceAnIntervalEvenly) {
+  for (int descriptor = 5; descriptor < 205; ++descriptor) open(descriptor);
+  std::uint64_t most = 0;
+  for (int second = 0; second < 60; ++second) {
+    if (second == 20) most = 0;  // by then every peer has come into step
+    const std::uint64_t sent = counters_.pings_sent.read();
+    for (int descriptor = 5; descriptor < 205; ++descriptor) loop_.receive(descriptor, frame(protocol::Opcode::kPong, ""));
+    pass(seconds(1));
+    most = std::max(most, counters_.pings_sent.read() - sent);
+  }
+  EXPECT_LE(most, 11u) << "200 peers in 20 seconds are 10 a second";
+  EXPECT_EQ(counters_.pongs_missed.read(), 0u);
+  EXPECT_EQ(counters_.connections.read(), 200u);
+}
+
+TEST_F(WorkerTest, DropsAPeerThatStaysSilentWithinIntervalAndTimeout) {
+  open(5);
+  open(6);
+  Duration silent{};
+  while (!loop_.closed.contains(5) && silent < seconds(60)) {
+    pass(milliseconds(100));
+    silent += milliseconds(100);
+    if (loop_.sent[6].ends_with(kPing)) {
+      loop_.receive(6, frame(protocol::Opcode::kPong, ""));
+      loop_.sent[6].clear();
+    }
+  }
+  EXPECT_LE(silent, seconds(25) + milliseconds(300));
+  EXPECT_EQ(loop_.sent[5], kPing);
+  EXPECT_EQ(counters_.of(Ending::kPongMissed).read(), 1u);
+  EXPECT_EQ(echo_->codes, std::vector<int>{1006});
+  EXPECT_FALSE(loop_.closed.contains(6));
+}
+
+TEST_F(WorkerTest, AnswersASlowHeadWith408) {
+  loop_.accept(5);
+  loop_.receive(5, "GET /echo HT");
+  worker().turn();
+  pass(seconds(11));
+  EXPECT_THAT(loop_.sent[5], StartsWith("HTTP/1.1 408 "));
+  EXPECT_TRUE(loop_.shut.contains(5));
+  pass(seconds(2));
+  EXPECT_TRUE(loop_.closed.contains(5));
+  EXPECT_EQ(counters_.descriptors.read(), 0u);
+}
+
+TEST_F(WorkerTest, RefusesOverTheLimitWith503AndFreesThePlaceOfOneThatLeaves) {
+  for (int descriptor = 5; descriptor < 505; ++descriptor) open(descriptor);
+  loop_.accept(600);
+  loop_.receive(600, kUpgrade);
+  worker().turn();
+  EXPECT_THAT(loop_.sent[600], StartsWith("HTTP/1.1 503 "));
+  EXPECT_THAT(loop_.sent[600], HasSubstr("Retry-After: 5\r\n"));
+  loop_.end(5);
+  loop_.end(600);
+  worker().turn();
+  open(601);
+}
+
+TEST_F(WorkerTest, DeliversAPublicationToEverySubscriberAndKeepsWhatASocketDidNotTake) {
+  open(5);
+  open(6);
+  loop_.limit(6, 3);
+  const std::string text(100, 'x');
+  worker().publish("news", MessageKind::kText, as_bytes(text));
+  worker().publish("other", MessageKind::kText, as_bytes("not wanted"));
+  worker().turn();
+  const std::string wire = "\x81\x64" + text;
+  EXPECT_EQ(loop_.sent[5], wire);
+  EXPECT_EQ(loop_.sent[6], wire.substr(0, 3));
+  EXPECT_TRUE(loop_.wants_writable.contains(6));
+  EXPECT_EQ(counters_.queued_bytes.read(), wire.size() - 3);
+  worker().publish("news", MessageKind::kText, as_bytes("2"));
+  worker().turn();
+  loop_.limit(6, 10'000);
+  loop_.make_writable(6);
+  worker().turn();
+  EXPECT_EQ(loop_.sent[6], wire + "\x81\x01" "2");
+  EXPECT_EQ(counters_.queued_bytes.read(), 0u);
+}
+
+TEST_F(WorkerTest, DisconnectsAReaderThatIsTooSlow) {
+  open(5);
+  loop_.limit(5, 0);
+  for (int i = 0; i < 11; ++i) worker().publish("news", MessageKind::kText, as_bytes(std::string(100, 'x')));
+  worker().turn();
+  EXPECT_TRUE(loop_.closed.contains(5));
+  EXPECT_EQ(counters_.of(Ending::kQueueFull).read(), 1u);
+  EXPECT_EQ(counters_.queued_bytes.read(), 0u);
+}
+
+TEST_F(WorkerTest, DropsTheOldestMessagesOfASlowReaderWhereThatIsThePolicy) {
+  settings_.drop_oldest = true;
+  open(5);
+  loop_.limit(5, 0);
+  for (int i = 0; i < 30; ++i) worker().publish("news", MessageKind::kText, as_bytes(std::string(100, static_cast<char>('A' + i))));
+  worker().turn();
+  EXPECT_FALSE(loop_.closed.contains(5));
+  EXPECT_LE(counters_.queued_bytes.read(), 1000u);
+  EXPECT_EQ(counters_.messages_dropped.read(), 21u);
+  loop_.limit(5, 10'000);
+  loop_.make_writable(5);
+  worker().turn();
+  EXPECT_EQ(loop_.sent[5].substr(2, 1), std::string(1, 'A' + 21));
+}
+
+TEST_F(WorkerTest, EndsTheCloseHandshakeOfAPeer) {
+  open(5);
+  loop_.receive(5, frame(protocol::Opcode::kClose, "\x03\xe8"));
+  worker().turn();
+  EXPECT_EQ(loop_.sent[5], "\x88\x02\x03\xe8");
+  EXPECT_TRUE(loop_.closed.contains(5));
+  EXPECT_EQ(echo_->codes, std::vector<int>{1000});
+  EXPECT_EQ(counters_.of(Ending::kPeerClosed).read(), 1u);
+}
+
+TEST_F(WorkerTest, ClosesAViolatorWithTheCodeAndReadsNoMore) {
+  open(5);
+  loop_.receive(5, "\x81\x01x");  // not masked
+  loop_.receive(5, frame(protocol::Opcode::kText, "later"));
+  worker().turn();
+  EXPECT_THAT(loop_.sent[5], StartsWith("\x88"));
+  EXPECT_EQ(loop_.sent[5].substr(2, 2), "\x03\xea");
+  EXPECT_TRUE(loop_.shut.contains(5));
+  pass(seconds(2));
+  EXPECT_TRUE(loop_.closed.contains(5));
+  EXPECT_EQ(counters_.of(Ending::kViolation).read(), 1u);
+}
+
+TEST_F(WorkerTest, DrainsEvenlyAndRefusesNewcomers) {
+  settings_.ping_interval = Duration(0);
+  for (int descriptor = 5; descriptor < 105; ++descriptor) open(descriptor);
+  admission_.drain();
+  worker().drain();
+  pass(seconds(5));
+  int told = 0;
+  for (int descriptor = 5; descriptor < 105; ++descriptor) told += loop_.sent[descriptor].starts_with("\x88") ? 1 : 0;
+  EXPECT_NEAR(told, 47, 8);
+  pass(seconds(8));
+  EXPECT_TRUE(worker().is_empty());
+  EXPECT_EQ(counters_.of(Ending::kDrained).read(), 100u);
+}
+
+TEST_F(WorkerTest, SleepsForeverWithNothingToDo) {
+  worker().turn();
+  EXPECT_EQ(loop_.last_deadline, kNever);
+}
+
+}  // namespace
+}  // namespace holdfast::server
