@@ -8,6 +8,7 @@
 
 #include "doctor/checks.h"
 #include "doctor/unit_costs.h"
+#include "doctor/worker_count.h"
 
 namespace holdfast::doctor {
 namespace {
@@ -21,23 +22,20 @@ std::uint64_t workers_at_best(const Facts& facts, const Demand& demand) {
   return demand.workers != 0 ? demand.workers : workers_for(demand.connections, kOpenFilesMax, facts.cpus);
 }
 
-// Descriptors that each of them needs; connections_per_worker() turned round.
-std::uint64_t descriptors_per_worker(const Facts& facts, const Demand& demand) {
-  const std::uint64_t workers = workers_at_best(facts, demand);
-  const std::uint64_t connections = (demand.connections + workers - 1) / workers;
-  return std::max(connections + connections / 19 + 1, connections + 64);
+// The limit under which so many do.
+std::uint64_t limit_at_best(const Facts& facts, const Demand& demand) {
+  return open_files_for(demand.connections, workers_at_best(facts, demand));
 }
 
 // Fills in verdict and why for a hard limit, wherever it was configured.
 void judge_hard_limit(const Facts& facts, const Demand& demand, std::uint64_t hard, Check& check) {
-  const std::uint64_t workers = workers_for(demand.connections, hard, 1);
   const std::uint64_t best = workers_at_best(facts, demand);
-  if (workers <= best) return;
+  if (connections_held(best, hard) >= demand.connections) return;
+  const std::uint64_t workers = workers_for(demand.connections, hard, best);
   if (demand.workers != 0) {
     check.verdict = Verdict::kLow;
-    check.why = fmt::format("{} workers of {} connections each hold fewer than {}; take --workers {} or more, or auto",
-                            demand.workers, number_text(connections_per_worker(hard)),
-                            number_text(demand.connections), number_text(workers));
+    check.why = fmt::format("{} workers can hold {} under it; take --workers {} or more, or auto", demand.workers,
+                            number_text(connections_held(demand.workers, hard)), number_text(workers));
   } else if (workers > kWorkersMax) {
     check.verdict = Verdict::kLow;
     check.why = fmt::format("even {} workers, the most there may be, cannot hold {} under it",
@@ -54,7 +52,7 @@ void judge_hard_limit(const Facts& facts, const Demand& demand, std::uint64_t ha
 Check this_process(const Facts& facts, const Demand& demand) {
   Check check{.name = "open files, this session",
               .value = "?",
-              .need = fmt::format("hard {}", number_text(descriptors_per_worker(facts, demand))),
+              .need = fmt::format("hard {}", number_text(limit_at_best(facts, demand))),
               .why = "bounds each worker, since each has a descriptor table of its own; Holdfast raises its soft limit to the "
                      "hard one itself"};
   const auto limit = facts.limit("Max open files");
@@ -76,7 +74,7 @@ Check this_process(const Facts& facts, const Demand& demand) {
 Check login(const Facts& facts, const Demand& demand, std::string_view user, const LoginSetting& setting) {
   Check check{.name = fmt::format("open files, logins of {}", user),
               .value = "not configured",
-              .need = fmt::format("hard {}", number_text(descriptors_per_worker(facts, demand))),
+              .need = fmt::format("hard {}", number_text(limit_at_best(facts, demand))),
               .why = "limits.conf and limits.d give it to the next session"};
   const auto session = facts.limit("Max open files");
   if (setting.hard || setting.soft) {
@@ -103,7 +101,7 @@ Check service(const Facts& facts, const Demand& demand) {
   const UnitSetting& unit = facts.service;
   Check check{.name = "open files, holdfast.service",
               .value = limit_text(unit.limit.soft, unit.limit.hard),
-              .need = fmt::format("hard {}", number_text(descriptors_per_worker(facts, demand))),
+              .need = fmt::format("hard {}", number_text(limit_at_best(facts, demand))),
               .why = fmt::format("LimitNOFILE, from {}{}", unit.said_by,
                                  unit.installed ? "" : "; the unit is not installed")};
   judge_hard_limit(facts, demand, unit.limit.hard, check);
@@ -138,7 +136,7 @@ void check_descriptors(const Facts& facts, Examination& examination) {
   if (facts.user != "root") checks.push_back(login(facts, demand, "root", facts.root_login));
   checks.push_back(service(facts, demand));
 
-  checks.push_back(at_least(facts, "fs.nr_open", descriptors_per_worker(facts, demand), Verdict::kAdvice,
+  checks.push_back(at_least(facts, "fs.nr_open", limit_at_best(facts, demand), Verdict::kAdvice,
                             "the highest open-files limit that may be set at all; below it N takes more workers"));
   checks.push_back(file_max(facts, demand));
   const std::uint64_t sockets = sockets_of(demand);

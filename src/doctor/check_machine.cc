@@ -8,6 +8,7 @@
 #include "base/units.h"
 #include "doctor/checks.h"
 #include "doctor/unit_costs.h"
+#include "doctor/worker_count.h"
 #include "holdfast/options.h"
 
 namespace holdfast::doctor {

@@ -32,7 +32,7 @@ Check of_the_machine(const Facts& facts, const Examination& examination) {
   const double need = memory_needed(examination.demand, examination.workers);
   const bool both = examination.demand.role == Role::kBoth;
   Check check{.name = "memory", .value = "?", .need = bytes_text(need)};
-  check.why = fmt::format("{:.1f} KB of kernel memory a connection{} plus at most {:.0f} B of user memory a socket, and a tenth of head-room",
+  check.why = fmt::format("{:.1f} KB of kernel memory a connection{} plus at most {:.0f} B of user memory a socket, and a fifth of head-room",
                           (both ? kRecordedPlain.kernel_bytes_per_pair : kRecordedPlain.kernel_bytes_per_socket) / 1000,
                           both ? " with both ends here" : "", kUserBytesPerConnectionMax);
   const auto available = memory_of(facts, "MemAvailable");

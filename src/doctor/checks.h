@@ -19,7 +19,7 @@ void check_machine(const Facts& facts, Examination& examination);
 
 // Sockets of this machine that the demand makes: twice the connections when both ends are here.
 std::uint64_t sockets_of(const Demand& demand);
-// Bytes for all of it, kernel and user, with a tenth of head-room.
+// Bytes for all of it, kernel and user, with a fifth of head-room.
 double memory_needed(const Demand& demand, std::uint64_t workers);
 
 // "600,000"; "no limit" for what is as good as one.

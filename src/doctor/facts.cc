@@ -83,18 +83,6 @@ void read_limits(const RootedFiles& files, Facts& facts) {
   }
 }
 
-void read_memory(const RootedFiles& files, Facts& facts) {
-  const std::string text = files.read("/proc/meminfo").value_or("");
-  for (const std::string_view line : lines(text)) {
-    const std::size_t colon = line.find(':');
-    if (colon == std::string_view::npos) continue;
-    const std::string_view rest = trimmed(line.substr(colon + 1));
-    const auto number = number_in(rest);
-    if (!number) continue;
-    facts.memory[std::string(line.substr(0, colon))] = rest.ends_with("kB") ? *number * 1024 : *number;
-  }
-}
-
 // "TCP: inuse 1 orphan 0 tw 2 alloc 1 mem 346"
 void read_sockets(const RootedFiles& files, Facts& facts) {
   const std::string text = files.read("/proc/net/sockstat").value_or("");
@@ -211,6 +199,20 @@ std::uint32_t count_source_addresses(std::string_view fib_trie) {
   return static_cast<std::uint32_t>(addresses.size());
 }
 
+std::map<std::string, std::uint64_t, std::less<>> read_memory(const RootedFiles& files) {
+  std::map<std::string, std::uint64_t, std::less<>> memory;
+  const std::string text = files.read("/proc/meminfo").value_or("");
+  for (const std::string_view line : lines(text)) {
+    const std::size_t colon = line.find(':');
+    if (colon == std::string_view::npos) continue;
+    const std::string_view rest = trimmed(line.substr(colon + 1));
+    const auto number = number_in(rest);
+    if (!number) continue;
+    memory[std::string(line.substr(0, colon))] = rest.ends_with("kB") ? *number * 1024 : *number;
+  }
+  return memory;
+}
+
 Facts read_facts(const RootedFiles& files) {
   Facts facts;
   read_kernel(files, facts);
@@ -219,7 +221,7 @@ Facts read_facts(const RootedFiles& files) {
   for (const char* name : kSysctls) {
     if (auto numbers = files.read_numbers(sysctl_path(name))) facts.sysctls[name] = std::move(*numbers);
   }
-  read_memory(files, facts);
+  facts.memory = read_memory(files);
   read_sockets(files, facts);
   read_tcp_events(files, facts);
   read_backlog_drops(files, facts);

@@ -80,6 +80,9 @@ std::string sysctl_path(std::string_view name);
 // Reads all of it but the probes.
 Facts read_facts(const RootedFiles& files);
 
+// /proc/meminfo in bytes.
+std::map<std::string, std::uint64_t, std::less<>> read_memory(const RootedFiles& files);
+
 // Pieces of read_facts() with a grammar of their own.
 std::uint32_t count_cpu_list(std::string_view list);             // "0-3,8" is 5
 std::uint32_t count_source_addresses(std::string_view fib_trie);  // /proc/net/fib_trie

@@ -7,6 +7,7 @@
 #include "base/units.h"
 #include "doctor/checks.h"
 #include "doctor/unit_costs.h"
+#include "doctor/worker_count.h"
 
 namespace holdfast::doctor {
 namespace {
@@ -26,8 +27,8 @@ Examination examine(const Facts& facts, const Demand& demand) {
   const auto limit = facts.limit("Max open files");
   examination.workers = demand.workers;
   if (demand.workers == 0) {
-    examination.workers = std::min(
-        workers_for(demand.connections, limit ? limit->hard : kOpenFilesMax, facts.cpus), kWorkersMax);
+    const std::uint64_t hard = limit ? limit->hard : kOpenFilesMax;
+    examination.workers = std::min(workers_for(demand.connections, hard, facts.cpus), kWorkersMax);
   }
   check_memory(facts, examination);
   check_descriptors(facts, examination);
@@ -53,7 +54,7 @@ double memory_needed(const Demand& demand, std::uint64_t workers) {
   const double ends = both ? 2 : 1;
   const double each = kernel + ends * (kUserBytesPerConnectionMax + kTableBytesPerDescriptor);
   const double fixed = ends * (kBytesPerProcess + static_cast<double>(workers) * kBytesPerWorker);
-  return 1.1 * (connections * each + fixed);
+  return 1.2 * (connections * each + fixed);
 }
 
 std::string number_text(std::uint64_t number) {
