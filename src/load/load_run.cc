@@ -1,7 +1,5 @@
 #include "load/load_run.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <optional>
 #include <random>
@@ -142,10 +140,6 @@ void Run::work(std::uint32_t index) {
     member.live.failed.store(true, std::memory_order_release);
   };
   if (auto taken = net::take_private_descriptor_table(); !taken) return fail(taken.error());
-  // The other workers' wakers are theirs alone; here they would only take places.
-  for (const auto& other : workers_) {
-    if (&other != &member) ::close(other.waker->descriptor());
-  }
   auto loop = net::make_loop({.io = plan_.options.io}, member.waker.get());
   if (!loop) return fail(loop.error());
   Worker worker(worker_plan(index), **loop, baton_, member.live);

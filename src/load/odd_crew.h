@@ -11,12 +11,15 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
 #include "load/baton.h"
 #include "load/live_counters.h"
 #include "load/load_options.h"
+#include "load/odd_opening.h"
 #include "load/pacer.h"
 #include "load/report.h"
 #include "load/server_side.h"
@@ -67,9 +70,12 @@ class OddCrew {
     std::uint64_t said;  // messages
   };
 
-  void open_due(Instant now);
-  Result<Peer> open(std::uint64_t ordinal);
-  void watch();
+  void begin_due(Instant now);
+  void go_on_opening(Instant now);
+  void opened(OddOpening& attempt);
+  void refused(std::string_view reason);
+  std::string request_of(std::uint64_t ordinal) const;
+  Instant watch();
   bool is_dropped(const Peer& peer) const;
   void talk(Instant since);
   void leave();
@@ -80,6 +86,7 @@ class OddCrew {
   LiveCounters& live_;
   OddCrewOutcome outcome_;
   ServerSide server_side_;
+  std::vector<OddOpening> attempts_;
   std::vector<Peer> peers_;
   std::vector<std::byte> frame_;  // a masked message, for those that talk
   std::optional<Pacer> pacer_;

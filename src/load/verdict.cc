@@ -63,17 +63,27 @@ std::string losses(const Report& report) {
   return {};
 }
 
-std::optional<std::string> opening_bound(const Report& report) {
-  const double reached = per_second(report.opened, report.time_to_open);
-  if (report.rate == 0 || report.opened == 0 ||
-      reached >= kRateReachedShare * static_cast<double>(report.rate))
-    return std::nullopt;
-  if (report.own.busy_opening <= kBusyShare) return std::nullopt;
+// Opening took longer than the pace asked for: by more than a twentieth, and by more than the
+// answers to the last ones take.
+bool missed_the_pace(const Report& report) {
+  if (report.rate == 0 || report.opened == 0) return false;
+  const double asked = static_cast<double>(report.opened) / static_cast<double>(report.rate);
+  const double took = static_cast<double>(report.time_to_open.count()) / 1e9;
+  return took * kRateReachedShare > asked && took - asked > kLastAnswerSeconds;
+}
+
+std::string pace(const Report& report) {
   return fmt::format(
-      "opened {} a second of {} asked, with the generator's workers busy {:.0f} % of the time: the "
-      "rate is the generator's",
-      format_count(static_cast<std::uint64_t>(reached)), format_count(report.rate),
-      report.own.busy_opening * 100);
+      "opened {} a second of {} asked",
+      format_count(static_cast<std::uint64_t>(per_second(report.opened, report.time_to_open))),
+      format_count(report.rate));
+}
+
+std::optional<std::string> opening_bound(const Report& report) {
+  if (!missed_the_pace(report) || report.own.busy_opening <= kBusyShare) return std::nullopt;
+  return fmt::format(
+      "{}, with the generator's workers busy {:.0f} % of the time: the rate is the generator's",
+      pace(report), report.own.busy_opening * 100);
 }
 
 std::optional<std::string> messages_bound(const Report& report) {
@@ -110,13 +120,9 @@ Verdict judge(const Report& report) {
   if (verdict.kind == Verdict::Kind::kHeld) verdict.text = "held";
   if (verdict.kind == Verdict::Kind::kGeneratorBound) verdict.text = "generator-bound";
 
-  const double reached = per_second(report.opened, report.time_to_open);
-  if (report.rate > 0 && report.time_to_open > std::chrono::seconds(1) && !opening_bound(report) &&
-      reached < kRateReachedShare * static_cast<double>(report.rate)) {
-    verdict.notes.push_back(
-        fmt::format("opened {} a second of {} asked: the server, or what it shares the machine "
-                    "with, took no more",
-                    format_count(static_cast<std::uint64_t>(reached)), format_count(report.rate)));
+  if (missed_the_pace(report) && !opening_bound(report)) {
+    verdict.notes.push_back(pace(report) +
+                            ": the server, or what it shares the machine with, took no more");
   }
   note_reasons(verdict.notes, "refused", report.refused);
   if (report.never_tried > 0)

@@ -20,6 +20,7 @@ namespace holdfast::load {
 
 inline constexpr double kBusyShare = 0.9;
 inline constexpr double kRateReachedShare = 0.95;
+inline constexpr double kLastAnswerSeconds = 0.5;
 inline constexpr Duration kLatenessMin = std::chrono::milliseconds(5);
 
 // From everything in the report but its verdict.

@@ -134,7 +134,7 @@ void Worker::send_frame(net::Descriptor descriptor, protocol::Opcode opcode,
 void Worker::send_close(net::Descriptor descriptor, std::uint16_t code) {
   const MutableBytes frame = outbox_.room(protocol::kCloseFrameBytesMax);
   const protocol::MaskKey mask = next_mask();
-  outbox_.send(descriptor, frame.first(protocol::write_close_frame(frame.data(), code, {}, &mask)));
+  outbox_.send(descriptor, frame.first(protocol::write_close_frame(frame.data(), code, "", &mask)));
 }
 
 // Each member in its turn, on the schedule: in the order of descriptors, which is that of the
