@@ -8,24 +8,29 @@
 
 #include "base/units.h"
 #include "commands/quantities.h"
-#include "doctor/worker_count.h"
 #include "doctor/examination_text.h"
 #include "doctor/fixes.h"
 #include "doctor/probes.h"
-#include "doctor/unit_costs.h"
+#include "doctor/worker_count.h"
 
 namespace holdfast::commands {
 namespace {
 
 struct DoctorArguments {
   std::string connections = "100,000";
-  doctor::Role role = doctor::Role::kServer;
+  std::string role = "server";
   std::string workers = "auto";
   std::string root = "/";
   bool json = false;
   bool fix = false;
   bool undo = false;
 };
+
+// The word has passed its check.
+doctor::Role role_of(std::string_view word) {
+  if (word == "load") return doctor::Role::kLoad;
+  return word == "both" ? doctor::Role::kBoth : doctor::Role::kServer;
+}
 
 doctor::Facts facts_of(const doctor::RootedFiles& files) {
   doctor::Facts facts = doctor::read_facts(files);
@@ -40,7 +45,8 @@ nlohmann::json to_json(const doctor::Report& report) {
 void print_list(std::string_view title, const std::vector<std::string>& items) {
   if (items.empty()) return;
   fmt::print("{}\n", title);
-  for (const std::string& item : items) fmt::print("  - {}", doctor::wrapped(item, 4, 100).substr(4));
+  for (const std::string& item : items)
+    fmt::print("  - {}", doctor::wrapped(item, 4, 100).substr(4));
 }
 
 int run_undo(const DoctorArguments& arguments, const doctor::RootedFiles& files) {
@@ -57,14 +63,17 @@ int run_undo(const DoctorArguments& arguments, const doctor::RootedFiles& files)
 }
 
 void print_fix(const doctor::Fix& fix, const doctor::Report& report) {
-  if (report.done.empty() && report.failed.empty()) fmt::print("Nothing that --fix could improve.\n");
+  if (report.done.empty() && report.failed.empty())
+    fmt::print("Nothing that --fix could improve.\n");
   print_list("Done:", report.done);
   print_list("Could not be done:", report.failed);
   print_list("Left to you:", fix.left_to_you);
   if (!report.done.empty()) {
-    fmt::print("\nLimits on open files count from the next login; for the service: systemctl daemon-reload && systemctl restart {}\n"
-               "holdfast doctor --undo takes all of it back.\n",
-               doctor::kServiceUnit);
+    fmt::print(
+        "\nLimits on open files count from the next login; for the service: systemctl "
+        "daemon-reload && systemctl restart {}\n"
+        "holdfast doctor --undo takes all of it back.\n",
+        doctor::kServiceUnit);
   }
   fmt::print("\n");
 }
@@ -73,7 +82,7 @@ int run_doctor(const DoctorArguments& arguments) {
   const doctor::RootedFiles files(arguments.root);
   if (arguments.undo) return run_undo(arguments, files);
 
-  const doctor::Demand demand{parse_count(arguments.connections).value_or(0), arguments.role,
+  const doctor::Demand demand{*parse_count(arguments.connections), role_of(arguments.role),
                               static_cast<std::uint32_t>(count_or_auto(arguments.workers))};
   doctor::Facts facts = facts_of(files);
   doctor::Examination examination = doctor::examine(facts, demand);
@@ -103,30 +112,43 @@ int run_doctor(const DoctorArguments& arguments) {
 
 void add_doctor_command(CLI::App& app, int& exit_code) {
   auto arguments = std::make_shared<DoctorArguments>();
-  CLI::App* command = app.add_subcommand("doctor", "What this machine allows, what N connections need, and what mends the difference");
+  CLI::App* command = app.add_subcommand(
+      "doctor",
+      "What this machine allows, what N connections need, and what mends the difference.");
   command->footer("Exit code: 0 when N connections fit, 1 when not, 2 for a usage error.");
-  command->add_option("--connections", arguments->connections, "connections that this machine shall hold")
+  command
+      ->add_option("--connections", arguments->connections,
+                   "Connections that this machine shall hold. Default: 100,000.")
       ->check(count_between(1, 1'000'000'000))
-      ->envname("HOLDFAST_DOCTOR_CONNECTIONS")
-      ->capture_default_str();
-  const std::map<std::string, doctor::Role> roles = {
-      {"server", doctor::Role::kServer}, {"load", doctor::Role::kLoad}, {"both", doctor::Role::kBoth}};
-  command->add_option("--role", arguments->role, "server, load (opens the connections), or both (over loopback); default: server")
-      ->transform(CLI::CheckedTransformer(roles).description(""))
+      ->type_name("N")
+      ->envname("HOLDFAST_DOCTOR_CONNECTIONS");
+  command
+      ->add_option("--role", arguments->role,
+                   "server, load (opens the connections, from another machine), or both (over "
+                   "loopback). Default: server.")
+      ->check(one_of({"server", "load", "both"}))
       ->type_name("ROLE")
       ->envname("HOLDFAST_DOCTOR_ROLE");
-  command->add_option("--workers", arguments->workers, "worker threads, as told to the server, or auto")
+  command
+      ->add_option("--workers", arguments->workers,
+                   "Worker threads, as told to the server, or auto. Default: auto.")
       ->check(auto_or_count_between(1, doctor::kWorkersMax))
-      ->envname("HOLDFAST_DOCTOR_WORKERS")
-      ->capture_default_str();
-  command->add_option("--root", arguments->root, "folder that holds the machine's /proc, /sys and /etc; another one is a copy, and nothing is tried out")
-      ->check(CLI::ExistingDirectory)
-      ->envname("HOLDFAST_DOCTOR_ROOT")
-      ->capture_default_str();
-  command->add_flag("--json", arguments->json, "print JSON")->envname("HOLDFAST_DOCTOR_JSON");
-  CLI::Option* fix = command->add_flag(
-      "--fix", arguments->fix, "set what may be set, now and by drop-ins for the next boot; records the earlier values");
-  command->add_flag("--undo", arguments->undo, "restore what --fix changed, and remove its drop-ins")->excludes(fix);
+      ->type_name("N|auto")
+      ->envname("HOLDFAST_DOCTOR_WORKERS");
+  command
+      ->add_option("--root", arguments->root,
+                   "Folder with the /proc, /sys and /etc to look at; with a copy nothing is tried "
+                   "out. Default: /.")
+      ->check(CLI::Validator(CLI::ExistingDirectory).description(""))
+      ->type_name("DIR")
+      ->envname("HOLDFAST_DOCTOR_ROOT");
+  command->add_flag("--json", arguments->json, "Print JSON.")->envname("HOLDFAST_DOCTOR_JSON");
+  CLI::Option* fix = command->add_flag("--fix", arguments->fix,
+                                       "Set what may be set, now and by drop-ins for the next "
+                                       "boot; the earlier values are recorded.");
+  command
+      ->add_flag("--undo", arguments->undo, "Restore what --fix changed, and remove its drop-ins.")
+      ->excludes(fix);
   command->callback([arguments, &exit_code] { exit_code = run_doctor(*arguments); });
 }
 

@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace holdfast::commands {
 
@@ -13,6 +14,9 @@ CLI::Validator count_between(std::uint64_t least, std::uint64_t most);
 CLI::Validator auto_or_count_between(std::uint64_t least, std::uint64_t most);
 CLI::Validator bytes_between(std::uint64_t least, std::uint64_t most);
 CLI::Validator duration_between(std::string least, std::string most);
+CLI::Validator number_between(double least, double most);  // plain decimals
+// One of some words.
+CLI::Validator one_of(std::vector<std::string> words);
 
 // 0 for "auto". The text has passed auto_or_count_between().
 std::uint64_t count_or_auto(const std::string& text);

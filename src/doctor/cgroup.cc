@@ -39,8 +39,9 @@ struct Mount {
   std::string shown_root;
 };
 
-// The mount of a version 1 controller, or of version 2 when `controller` is empty. proc_pid_mountinfo(5): the fields after
-// " - " are type, source and options of the file system; the fourth and fifth before it are root and mount point.
+// The mount of a version 1 controller, or of version 2 when `controller` is empty.
+// proc_pid_mountinfo(5): the fields after " - " are type, source and options of the file system;
+// the fourth and fifth before it are root and mount point.
 std::optional<Mount> find_mount(std::string_view mountinfo, std::string_view controller) {
   for (const std::string_view line : lines(mountinfo)) {
     const std::size_t dash = line.find(" - ");
@@ -82,7 +83,8 @@ bool is_limit(std::optional<std::uint64_t> number) {
 }
 
 // The figure of one line of memory.stat, 0 when it is not there.
-std::uint64_t statistic(const RootedFiles& files, const std::string& folder, std::string_view name) {
+std::uint64_t statistic(const RootedFiles& files, const std::string& folder,
+                        std::string_view name) {
   const std::string text = files.read(folder + "/memory.stat").value_or("");
   for (const std::string_view line : lines(text)) {
     const auto field = words(line);
@@ -96,7 +98,8 @@ std::uint64_t statistic(const RootedFiles& files, const std::string& folder, std
 struct MemoryFiles {
   std::string_view limit;
   std::string_view used;
-  std::string_view cold_cache;  // line of memory.stat: cached file pages that the kernel drops first
+  std::string_view
+      cold_cache;  // line of memory.stat: cached file pages that the kernel drops first
 };
 
 void take_memory(const RootedFiles& files, const std::string& folder, const MemoryFiles& names,
@@ -106,7 +109,9 @@ void take_memory(const RootedFiles& files, const std::string& folder, const Memo
   const auto charged = first_number(files, fmt::format("{}/{}", folder, names.used)).value_or(0);
   const auto used = charged - std::min(charged, statistic(files, folder, names.cold_cache));
   // The tightest is the one with the least left, not the one with the smallest figure.
-  const auto left = [](std::uint64_t most, std::uint64_t taken) { return most - std::min(most, taken); };
+  const auto left = [](std::uint64_t most, std::uint64_t taken) {
+    return most - std::min(most, taken);
+  };
   if (limits.memory_bytes_max &&
       left(*limits.memory_bytes_max, limits.memory_bytes_used) <= left(*limit, used)) {
     return;
@@ -130,7 +135,8 @@ void take_cpus(std::uint64_t quota, std::uint64_t period, CgroupLimits& limits) 
 
 void take_version2(const RootedFiles& files, const std::string& folder, CgroupLimits& limits) {
   take_memory(files, folder, {"memory.max", "memory.current", "inactive_file"}, limits);
-  // Above memory.high the group is throttled and reclaimed from: a limit for a server that must not stall.
+  // Above memory.high the group is throttled and reclaimed from: a limit for a server that must not
+  // stall.
   take_memory(files, folder, {"memory.high", "memory.current", "inactive_file"}, limits);
   take_tasks(files, folder, limits);
   const auto cpu = files.read_numbers(folder + "/cpu.max");

@@ -1,5 +1,6 @@
-// Connection tracking: a firewall's table with an entry for each connection. It matters only when some rule uses it; then a full
-// table drops every new client. Kernel: networking/nf_conntrack-sysctl.
+// Connection tracking: a firewall's table with an entry for each connection. It matters only when
+// some rule uses it; then a full table drops every new client. Kernel:
+// networking/nf_conntrack-sysctl.
 
 #include <fmt/format.h>
 
@@ -15,7 +16,9 @@ constexpr const char* kBuckets = "net.netfilter.nf_conntrack_buckets";
 // An entry is in the table twice, so this many entries a bucket make chains of eight.
 constexpr std::uint64_t kEntriesPerBucket = 4;
 
-std::uint64_t buckets_for(const Demand& demand) { return round_up(demand.connections / kEntriesPerBucket, 1024); }
+std::uint64_t buckets_for(const Demand& demand) {
+  return round_up(demand.connections / kEntriesPerBucket, 1024);
+}
 
 constexpr const char* kNoTrack =
     "or leave the port out: iptables -t raw -A PREROUTING -p tcp --dport 8080 -j CT --notrack; "
@@ -48,7 +51,10 @@ Check tracked_at_all(const Facts& facts, Tracking state) {
     case Tracking::kIdle:
       check.value = "loaded, idle";
       check.verdict = Verdict::kNotNeeded;
-      check.why = fmt::format("connections opened as a trial did not show up in nf_conntrack_count ({}): no rule uses it", count.value_or(0));
+      check.why = fmt::format(
+          "connections opened as a trial did not show up in nf_conntrack_count ({}): no rule uses "
+          "it",
+          count.value_or(0));
       break;
     case Tracking::kActive:
       check.value = fmt::format("{} tracked", number_text(count.value_or(0)));
@@ -64,13 +70,16 @@ Check tracked_at_all(const Facts& facts, Tracking state) {
 
 Check table_size(const Facts& facts, const Demand& demand, bool active) {
   const std::uint64_t others = facts.sysctl("net.netfilter.nf_conntrack_count").value_or(0);
-  // Closed connections stay in the table for two minutes: a fifth on top for those that come and go.
+  // Closed connections stay in the table for two minutes: a fifth on top for those that come and
+  // go.
   const std::uint64_t need = round_up(demand.connections + demand.connections / 5 + others, 1024);
   Check check = at_least(facts, kMax, need, active ? Verdict::kLow : Verdict::kUnknown,
-                         "when the table is full the kernel drops new connections (\"nf_conntrack: table full, dropping packet\")");
+                         "when the table is full the kernel drops new connections (\"nf_conntrack: "
+                         "table full, dropping packet\")");
   if (check.settings.empty()) return check;
   if (active) {
-    // The module, loaded with a hash size, allows eight entries a bucket: that is what survives a reboot.
+    // The module, loaded with a hash size, allows eight entries a bucket: that is what survives a
+    // reboot.
     check.conntrack_buckets = std::max(facts.sysctl(kBuckets).value_or(0), buckets_for(demand));
     check.mend += fmt::format("; {}", kNoTrack);
   } else {
@@ -84,7 +93,8 @@ Check buckets(const Facts& facts, const Demand& demand, bool active) {
   Check check = at_least(facts, kBuckets, need, active ? Verdict::kAdvice : Verdict::kUnknown,
                          "hash buckets: each packet walks one chain of them");
   if (check.settings.empty()) return check;
-  // Through the module's parameter, which works at run time and, as an option of the module, at its next loading.
+  // Through the module's parameter, which works at run time and, as an option of the module, at its
+  // next loading.
   check.settings.clear();
   if (active) check.conntrack_buckets = need;
   check.mend = fmt::format("echo {} > /sys/module/nf_conntrack/parameters/hashsize", need);

@@ -1,6 +1,7 @@
-// Open files. The theory: RLIMIT_NOFILE bounds the descriptor numbers of one table, and each worker has a table of its own. So the
-// hard limit says how many connections one worker may hold, and with it how many workers N needs; only the counters that the
-// whole system shares (fs.file-max, epoll's watches) bound N itself.
+// Open files. The theory: RLIMIT_NOFILE bounds the descriptor numbers of one table, and each worker
+// has a table of its own. So the hard limit says how many connections one worker may hold, and with
+// it how many workers N needs; only the counters that the whole system shares (fs.file-max, epoll's
+// watches) bound N itself.
 
 #include <fmt/format.h>
 
@@ -19,7 +20,8 @@ std::string limit_text(std::uint64_t soft, std::uint64_t hard) {
 
 // Workers when descriptors do not count: as many as were asked for, or one for each CPU.
 std::uint64_t workers_at_best(const Facts& facts, const Demand& demand) {
-  return demand.workers != 0 ? demand.workers : workers_for(demand.connections, kOpenFilesMax, facts.cpus);
+  return demand.workers != 0 ? demand.workers
+                             : workers_for(demand.connections, kOpenFilesMax, facts.cpus);
 }
 
 // The limit under which so many do.
@@ -34,17 +36,20 @@ void judge_hard_limit(const Facts& facts, const Demand& demand, std::uint64_t ha
   const std::uint64_t workers = workers_for(demand.connections, hard, best);
   if (demand.workers != 0) {
     check.verdict = Verdict::kLow;
-    check.why = fmt::format("{} workers can hold {} under it; take --workers {} or more, or auto", demand.workers,
-                            number_text(connections_held(demand.workers, hard)), number_text(workers));
+    check.why = fmt::format("{} workers can hold {} under it; take --workers {} or more, or auto",
+                            demand.workers, number_text(connections_held(demand.workers, hard)),
+                            number_text(workers));
   } else if (workers > kWorkersMax) {
     check.verdict = Verdict::kLow;
     check.why = fmt::format("even {} workers, the most there may be, cannot hold {} under it",
                             number_text(kWorkersMax), number_text(demand.connections));
   } else {
     check.verdict = Verdict::kAdvice;
-    check.why = fmt::format("each worker has a descriptor table of its own, so N fits with {} workers in place of {}: no obstacle, but "
-                            "more threads, and smaller batches for each",
-                            workers, best);
+    check.why = fmt::format(
+        "each worker has a descriptor table of its own, so N fits with {} workers in place of {}: "
+        "no obstacle, but "
+        "more threads, and smaller batches for each",
+        workers, best);
   }
   check.open_files = open_files_wanted(facts);
 }
@@ -53,8 +58,10 @@ Check this_process(const Facts& facts, const Demand& demand) {
   Check check{.name = "open files, this session",
               .value = "?",
               .need = fmt::format("hard {}", number_text(limit_at_best(facts, demand))),
-              .why = "bounds each worker, since each has a descriptor table of its own; Holdfast raises its soft limit to the "
-                     "hard one itself"};
+              .why =
+                  "bounds each worker, since each has a descriptor table of its own; Holdfast "
+                  "raises its soft limit to the "
+                  "hard one itself"};
   const auto limit = facts.limit("Max open files");
   if (!limit) {
     check.verdict = Verdict::kUnknown;
@@ -63,15 +70,17 @@ Check this_process(const Facts& facts, const Demand& demand) {
   check.value = limit_text(limit->soft, limit->hard);
   judge_hard_limit(facts, demand, limit->hard, check);
   if (check.open_files == 0) return check;
-  check.mend = facts.may(kCapSysResource)
-                   ? fmt::format("ulimit -Hn {}", check.open_files)
-                   : fmt::format("log in again after mending limits.d; in a container: run it with --ulimit nofile={}",
-                                 check.open_files);
+  check.mend = facts.may(kCapSysResource) ? fmt::format("ulimit -Hn {}", check.open_files)
+                                          : fmt::format(
+                                                "log in again after mending limits.d; in a "
+                                                "container: run it with --ulimit nofile={}",
+                                                check.open_files);
   check.open_files = 0;  // nothing that --fix could do for a session that runs
   return check;
 }
 
-Check login(const Facts& facts, const Demand& demand, std::string_view user, const LoginSetting& setting) {
+Check login(const Facts& facts, const Demand& demand, std::string_view user,
+            const LoginSetting& setting) {
   Check check{.name = fmt::format("open files, logins of {}", user),
               .value = "not configured",
               .need = fmt::format("hard {}", number_text(limit_at_best(facts, demand))),
@@ -91,8 +100,8 @@ Check login(const Facts& facts, const Demand& demand, std::string_view user, con
   if (user == "root") check.why += "; a line for * does not count for root";
   if (check.open_files != 0) {
     check.open_files_user = user;
-    check.mend = fmt::format("echo '{} hard nofile {}' >> /etc/security/limits.d/90-holdfast.conf", user,
-                             check.open_files);
+    check.mend = fmt::format("echo '{} hard nofile {}' >> /etc/security/limits.d/90-holdfast.conf",
+                             user, check.open_files);
   }
   return check;
 }
@@ -112,7 +121,8 @@ Check service(const Facts& facts, const Demand& demand) {
     check.why = "systemd does not run here, and the unit is not installed";
   }
   if (check.open_files != 0) {
-    check.mend = fmt::format("systemctl edit {}: [Service] LimitNOFILE={}", kServiceUnit, check.open_files);
+    check.mend =
+        fmt::format("systemctl edit {}: [Service] LimitNOFILE={}", kServiceUnit, check.open_files);
   }
   return check;
 }
@@ -120,7 +130,8 @@ Check service(const Facts& facts, const Demand& demand) {
 Check file_max(const Facts& facts, const Demand& demand) {
   const std::uint64_t others = facts.sysctl("fs.file-nr").value_or(0);
   const std::uint64_t sockets = sockets_of(demand);
-  Check check = at_least(facts, "fs.file-max", round_up(sockets + sockets / 20 + others + 4096, 1000), Verdict::kLow,
+  Check check = at_least(facts, "fs.file-max",
+                         round_up(sockets + sockets / 20 + others + 4096, 1000), Verdict::kLow,
                          "open files of the whole system; above it accept() fails with ENFILE");
   if (facts.may(kCapSysAdmin)) check.why += " (not for root, but for a service user)";
   return check;
@@ -136,13 +147,15 @@ void check_descriptors(const Facts& facts, Examination& examination) {
   if (facts.user != "root") checks.push_back(login(facts, demand, "root", facts.root_login));
   checks.push_back(service(facts, demand));
 
-  checks.push_back(at_least(facts, "fs.nr_open", limit_at_best(facts, demand), Verdict::kAdvice,
-                            "the highest open-files limit that may be set at all; below it N takes more workers"));
+  checks.push_back(at_least(
+      facts, "fs.nr_open", limit_at_best(facts, demand), Verdict::kAdvice,
+      "the highest open-files limit that may be set at all; below it N takes more workers"));
   checks.push_back(file_max(facts, demand));
   const std::uint64_t sockets = sockets_of(demand);
   checks.push_back(at_least(facts, "fs.epoll.max_user_watches",
                             round_up(sockets + sockets / 50 + kWorkersMax, 1000), Verdict::kLow,
-                            "sockets that one user may have in epoll sets; the kernel sizes it by memory (4 % of it), and above it a "
+                            "sockets that one user may have in epoll sets; the kernel sizes it by "
+                            "memory (4 % of it), and above it a "
                             "new connection fails with ENOSPC"));
 }
 

@@ -24,10 +24,13 @@ Check cpus(const Facts& facts, const Demand& demand) {
   Check check{.name = "CPUs",
               .value = fmt::format("{:.3g}", have),
               .need = fmt::format("{:.2g} to {:.2g}", batched, plain)};
-  check.why = fmt::format("for keepalive alone, a ping to each connection every {:.0f} s ({:.0f} µs with io_uring, {:.0f} µs without); messages "
-                          "and reconnects come on top",
-                          seconds, kRecordedBatched.ping_microseconds, kRecordedPlain.ping_microseconds);
-  if (facts.cgroup.cpus_max && *facts.cgroup.cpus_max < facts.cpus) check.why += "; the control group's quota bounds them";
+  check.why = fmt::format(
+      "for keepalive alone, a ping to each connection every {:.0f} s ({:.0f} µs with io_uring, "
+      "{:.0f} µs without); messages "
+      "and reconnects come on top",
+      seconds, kRecordedBatched.ping_microseconds, kRecordedPlain.ping_microseconds);
+  if (facts.cgroup.cpus_max && *facts.cgroup.cpus_max < facts.cpus)
+    check.why += "; the control group's quota bounds them";
   if (batched > have) {
     check.verdict = Verdict::kLow;
     check.mend = "more CPUs, or a longer --ping-interval";
@@ -55,7 +58,8 @@ Check busy(const Facts& facts) {
 
 // The tightest of all bounds on threads, since any of them makes a worker's start fail.
 Check threads(const Facts& facts, const Examination& examination) {
-  const std::uint64_t need = examination.workers * (examination.demand.role == Role::kBoth ? 2 : 1) + 32;
+  const std::uint64_t need =
+      examination.workers * (examination.demand.role == Role::kBoth ? 2 : 1) + 32;
   Check check{.name = "threads", .value = "?", .need = number_text(need)};
   std::uint64_t least = kUnlimited;
   std::string by;
@@ -69,7 +73,8 @@ Check threads(const Facts& facts, const Examination& examination) {
   take(facts.sysctl("kernel.pid_max"), "kernel.pid_max");
   if (const auto limit = facts.limit("Max processes")) take(limit->soft, "ulimit -u");
   if (facts.cgroup.tasks_max) {
-    take(*facts.cgroup.tasks_max - std::min(*facts.cgroup.tasks_max, facts.cgroup.tasks_used), "pids.max of the control group");
+    take(*facts.cgroup.tasks_max - std::min(*facts.cgroup.tasks_max, facts.cgroup.tasks_used),
+         "pids.max of the control group");
   }
   if (by.empty()) {
     check.verdict = Verdict::kUnknown;
@@ -86,13 +91,16 @@ Check threads(const Facts& facts, const Examination& examination) {
 
 Check io_uring(const Facts& facts) {
   Check check{.name = "io_uring", .value = "?", .need = "allowed"};
-  check.why = "sends and receives many sockets in one system call: about half the CPU for each ping and delivery";
+  check.why =
+      "sends and receives many sockets in one system call: about half the CPU for each ping and "
+      "delivery";
   const auto disabled = facts.sysctl("kernel.io_uring_disabled");
   if (!facts.probes.io_uring_error && !disabled) {
     check.verdict = Verdict::kUnknown;
     return check;
   }
-  const bool forbidden = disabled.value_or(0) == 2 || (disabled.value_or(0) == 1 && !facts.may(kCapSysAdmin));
+  const bool forbidden =
+      disabled.value_or(0) == 2 || (disabled.value_or(0) == 1 && !facts.may(kCapSysAdmin));
   if (facts.probes.io_uring_error ? *facts.probes.io_uring_error == 0 : !forbidden) {
     check.value = "allowed";
     return check;
@@ -101,11 +109,14 @@ Check io_uring(const Facts& facts) {
   check.verdict = Verdict::kAdvice;
   check.why = "plain epoll serves in its place, at about twice the CPU for each ping and delivery";
   if (disabled.value_or(0) != 0) {
-    check.mend = "sysctl -w kernel.io_uring_disabled=0 (left to you: it is a decision about safety)";
+    check.mend =
+        "sysctl -w kernel.io_uring_disabled=0 (left to you: it is a decision about safety)";
   } else if (facts.probes.io_uring_error == ENOSYS) {
     check.mend = "a kernel with CONFIG_IO_URING, or a container profile that lets it through";
   } else {
-    check.mend = "a container profile (seccomp) that lets io_uring_setup, io_uring_enter and io_uring_register through";
+    check.mend =
+        "a container profile (seccomp) that lets io_uring_setup, io_uring_enter and "
+        "io_uring_register through";
   }
   return check;
 }
@@ -115,7 +126,9 @@ Check locked_memory(const Facts& facts, const Examination& examination) {
   constexpr std::uint64_t kRingBytes = 64 * 1024;
   Check check{.name = "locked memory", .value = "?", .need = "-"};
   const auto limit = facts.limit("Max locked memory");
-  if (limit) check.value = limit->soft == kUnlimited ? "no limit" : format_bytes(static_cast<double>(limit->soft));
+  if (limit)
+    check.value =
+        limit->soft == kUnlimited ? "no limit" : format_bytes(static_cast<double>(limit->soft));
   if (facts.kernel_version >= 5012) {
     check.verdict = Verdict::kNotNeeded;
     check.why = "io_uring's rings are charged to the control group's memory since Linux 5.12";
@@ -141,7 +154,8 @@ void check_machine(const Facts& facts, Examination& examination) {
   checks.push_back(cpus(facts, examination.demand));
   checks.push_back(busy(facts));
   checks.push_back(threads(facts, examination));
-  checks.push_back(at_least(facts, "vm.max_map_count", 1024 + kMappingsPerWorker * examination.workers, Verdict::kLow,
+  checks.push_back(at_least(facts, "vm.max_map_count",
+                            1024 + kMappingsPerWorker * examination.workers, Verdict::kLow,
                             "mappings of one process: stacks, rings and buffers of its workers"));
   checks.push_back(io_uring(facts));
   checks.push_back(locked_memory(facts, examination));

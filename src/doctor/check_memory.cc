@@ -1,4 +1,5 @@
-// Memory: the kernel's share is by far the larger, is charged to slab and so to the control group, and never shows in a process's RSS.
+// Memory: the kernel's share is by far the larger, is charged to slab and so to the control group,
+// and never shows in a process's RSS.
 
 #include <fmt/format.h>
 
@@ -23,18 +24,22 @@ std::optional<std::uint64_t> memory_of(const Facts& facts, std::string_view name
 std::string would_fit(const Examination& examination, double available) {
   const double fixed = memory_needed({0, examination.demand.role, 0}, examination.workers);
   const double each = (memory_needed({1'000'000, examination.demand.role, 0}, 0) -
-                       memory_needed({0, examination.demand.role, 0}, 0)) / 1e6;
+                       memory_needed({0, examination.demand.role, 0}, 0)) /
+                      1e6;
   const double fit = std::max(0.0, (available - fixed) / each);
-  return fmt::format("about {} would fit", format_count(static_cast<std::uint64_t>(fit / 1000) * 1000));
+  return fmt::format("about {} would fit",
+                     format_count(static_cast<std::uint64_t>(fit / 1000) * 1000));
 }
 
 Check of_the_machine(const Facts& facts, const Examination& examination) {
   const double need = memory_needed(examination.demand, examination.workers);
   const bool both = examination.demand.role == Role::kBoth;
   Check check{.name = "memory", .value = "?", .need = bytes_text(need)};
-  check.why = fmt::format("{:.1f} KB of kernel memory a connection{} plus at most {:.0f} B of user memory a socket, and a fifth of head-room",
-                          (both ? kRecordedPlain.kernel_bytes_per_pair : kRecordedPlain.kernel_bytes_per_socket) / 1000,
-                          both ? " with both ends here" : "", kUserBytesPerConnectionMax);
+  check.why = fmt::format(
+      "{:.1f} KB of kernel memory a connection{} plus at most {:.0f} B of user memory a socket, "
+      "and a fifth of head-room",
+      (both ? kRecordedPlain.kernel_bytes_per_pair : kRecordedPlain.kernel_bytes_per_socket) / 1000,
+      both ? " with both ends here" : "", kUserBytesPerConnectionMax);
   const auto available = memory_of(facts, "MemAvailable");
   if (!available) {
     check.verdict = Verdict::kUnknown;
@@ -54,13 +59,15 @@ Check of_the_group(const Facts& facts, const Examination& examination) {
   Check check{.name = "memory, control group", .value = "no limit", .need = bytes_text(need)};
   check.why = "a container's limit counts the kernel memory of its sockets too";
   if (!group.memory_bytes_max) return check;
-  const std::uint64_t left = *group.memory_bytes_max - std::min(*group.memory_bytes_max, group.memory_bytes_used);
+  const std::uint64_t left =
+      *group.memory_bytes_max - std::min(*group.memory_bytes_max, group.memory_bytes_used);
   check.value = fmt::format("{} left of {}", bytes_text(static_cast<double>(left)),
                             bytes_text(static_cast<double>(*group.memory_bytes_max)));
   check.why += "; " + would_fit(examination, static_cast<double>(left));
   if (static_cast<double>(left) >= need) return check;
   check.verdict = Verdict::kLow;
-  check.mend = fmt::format("raise memory.max of {} (systemd: MemoryMax=, docker: --memory)", group.group.empty() ? "the group" : group.group);
+  check.mend = fmt::format("raise memory.max of {} (systemd: MemoryMax=, docker: --memory)",
+                           group.group.empty() ? "the group" : group.group);
   return check;
 }
 
@@ -83,7 +90,8 @@ Check pressure(const Facts& facts) {
 
 Check swap(const Facts& facts) {
   Check check{.name = "swap", .value = "?", .need = "none in use"};
-  check.why = "socket memory cannot be swapped out; a swapped-out worker makes every peer of it wait";
+  check.why =
+      "socket memory cannot be swapped out; a swapped-out worker makes every peer of it wait";
   const auto total = memory_of(facts, "SwapTotal");
   const auto free = memory_of(facts, "SwapFree");
   if (!total || !free) {
@@ -91,8 +99,9 @@ Check swap(const Facts& facts) {
     return check;
   }
   const std::uint64_t used = *total - std::min(*total, *free);
-  check.value = *total == 0 ? "none" : fmt::format("{} used of {}", bytes_text(static_cast<double>(used)),
-                                                   bytes_text(static_cast<double>(*total)));
+  check.value = *total == 0 ? "none"
+                            : fmt::format("{} used of {}", bytes_text(static_cast<double>(used)),
+                                          bytes_text(static_cast<double>(*total)));
   if (used < *total / 20 || used == 0) return check;
   check.verdict = Verdict::kAdvice;
   check.mend = "give the service MemorySwapMax=0, or the machine more memory";
@@ -112,8 +121,9 @@ Check overcommit(const Facts& facts, const Examination& examination) {
   const std::uint64_t limit = memory_of(facts, "CommitLimit").value_or(0);
   const std::uint64_t left = limit - std::min(limit, memory_of(facts, "Committed_AS").value_or(0));
   constexpr double kStackBytes = 8.0 * 1024 * 1024;
-  const double user = static_cast<double>(examination.demand.connections) * kUserBytesPerConnectionMax +
-                      static_cast<double>(examination.workers) * (kStackBytes + kBytesPerWorker);
+  const double user =
+      static_cast<double>(examination.demand.connections) * kUserBytesPerConnectionMax +
+      static_cast<double>(examination.workers) * (kStackBytes + kBytesPerWorker);
   check.need = fmt::format("{} left to commit", bytes_text(user));
   check.value = fmt::format("2, {} left", bytes_text(static_cast<double>(left)));
   if (static_cast<double>(left) >= user) return check;
@@ -123,14 +133,19 @@ Check overcommit(const Facts& facts, const Examination& examination) {
 }
 
 Check huge_pages(const Facts& facts) {
-  Check check{.name = "transparent huge pages", .value = facts.huge_pages, .need = "madvise or never"};
-  check.why = "\"always\" may back a worker's sparse tables with 2 MiB pages: more user memory than counted here";
+  Check check{
+      .name = "transparent huge pages", .value = facts.huge_pages, .need = "madvise or never"};
+  check.why =
+      "\"always\" may back a worker's sparse tables with 2 MiB pages: more user memory than "
+      "counted here";
   if (facts.huge_pages.empty()) {
     check.value = "?";
     check.verdict = Verdict::kUnknown;
   } else if (facts.huge_pages == "always") {
     check.verdict = Verdict::kAdvice;
-    check.mend = "echo madvise > /sys/kernel/mm/transparent_hugepage/enabled (left to you: other programs may want it)";
+    check.mend =
+        "echo madvise > /sys/kernel/mm/transparent_hugepage/enabled (left to you: other programs "
+        "may want it)";
   }
   return check;
 }

@@ -30,7 +30,8 @@ std::string sysctl_command(const Setting& setting);
 // Up to the next multiple, so that figures that people will read are round ones.
 std::uint64_t round_up(std::uint64_t number, std::uint64_t multiple);
 
-// A sysctl of one number that must be at least `need`; below it the verdict is `below`. Unknown where the kernel has none.
+// A sysctl of one number that must be at least `need`; below it the verdict is `below`. Unknown
+// where the kernel has none.
 Check at_least(const Facts& facts, std::string_view sysctl, std::uint64_t need, Verdict below,
                std::string why);
 

@@ -12,11 +12,13 @@ namespace {
 constexpr std::size_t kWidth = 100;
 
 std::size_t count(const Examination& examination, Verdict verdict) {
-  return static_cast<std::size_t>(std::count_if(examination.checks.begin(), examination.checks.end(),
-                                                [&](const Check& check) { return check.verdict == verdict; }));
+  return static_cast<std::size_t>(
+      std::count_if(examination.checks.begin(), examination.checks.end(),
+                    [&](const Check& check) { return check.verdict == verdict; }));
 }
 
-std::string row(std::string_view name, std::string_view value, std::string_view need, std::string_view verdict) {
+std::string row(std::string_view name, std::string_view value, std::string_view need,
+                std::string_view verdict) {
   return fmt::format("{:<32} {:<24} {:<26} {}\n", name, value, need, verdict);
 }
 
@@ -37,20 +39,28 @@ std::string conclusion(const Examination& examination) {
 
 std::string_view name_of(Role role) {
   switch (role) {
-    case Role::kServer: return "server";
-    case Role::kLoad: return "load";
-    case Role::kBoth: return "both";
+    case Role::kServer:
+      return "server";
+    case Role::kLoad:
+      return "load";
+    case Role::kBoth:
+      return "both";
   }
   return "";
 }
 
 std::string_view name_of(Verdict verdict) {
   switch (verdict) {
-    case Verdict::kOk: return "ok";
-    case Verdict::kAdvice: return "advice";
-    case Verdict::kLow: return "LOW";
-    case Verdict::kUnknown: return "can't tell";
-    case Verdict::kNotNeeded: return "not needed";
+    case Verdict::kOk:
+      return "ok";
+    case Verdict::kAdvice:
+      return "advice";
+    case Verdict::kLow:
+      return "LOW";
+    case Verdict::kUnknown:
+      return "can't tell";
+    case Verdict::kNotNeeded:
+      return "not needed";
   }
   return "";
 }
@@ -74,9 +84,10 @@ std::string wrapped(std::string_view text, std::size_t indent, std::size_t width
 }
 
 std::string to_text(const Examination& examination, const Facts& facts) {
-  std::string text = fmt::format("{} connections, role {}, {} workers; {} CPU{}, Linux {}\n\n",
-                                 format_count(examination.demand.connections), name_of(examination.demand.role),
-                                 format_count(examination.workers), facts.cpus, facts.cpus == 1 ? "" : "s", facts.kernel);
+  std::string text = fmt::format(
+      "{} connections, role {}, {} workers; {} CPU{}, Linux {}\n\n",
+      format_count(examination.demand.connections), name_of(examination.demand.role),
+      format_count(examination.workers), facts.cpus, facts.cpus == 1 ? "" : "s", facts.kernel);
   text += row("check", "value", "need", "verdict");
   for (const Check& check : examination.checks) {
     text += row(check.name, check.value, check.need, name_of(check.verdict));
@@ -93,12 +104,13 @@ nlohmann::json to_json(const Examination& examination) {
                          {"fits", examination.fits()},
                          {"checks", nlohmann::json::array()}};
   for (const Check& check : examination.checks) {
-    json["checks"].push_back({{"name", check.name},
-                              {"value", check.value},
-                              {"need", check.need},
-                              {"verdict", check.verdict == Verdict::kLow ? "low" : name_of(check.verdict)},
-                              {"why", check.why},
-                              {"mend", check.mend}});
+    json["checks"].push_back(
+        {{"name", check.name},
+         {"value", check.value},
+         {"need", check.need},
+         {"verdict", check.verdict == Verdict::kLow ? "low" : name_of(check.verdict)},
+         {"why", check.why},
+         {"mend", check.mend}});
   }
   return json;
 }

@@ -10,17 +10,31 @@
 namespace holdfast::doctor {
 namespace {
 
-constexpr std::array kSysctls = {
-    "fs.nr_open", "fs.file-max", "fs.file-nr", "fs.epoll.max_user_watches",
-    "net.core.somaxconn", "net.core.netdev_max_backlog",
-    "net.ipv4.tcp_max_syn_backlog", "net.ipv4.tcp_syncookies", "net.ipv4.ip_local_port_range",
-    "net.ipv4.tcp_mem", "net.ipv4.tcp_rmem", "net.ipv4.tcp_wmem",
-    "net.ipv4.tcp_tw_reuse", "net.ipv4.tcp_max_tw_buckets", "net.ipv4.tcp_max_orphans",
-    "net.ipv4.tcp_ehash_entries",
-    "net.netfilter.nf_conntrack_max", "net.netfilter.nf_conntrack_count",
-    "net.netfilter.nf_conntrack_buckets",
-    "vm.overcommit_memory", "vm.max_map_count", "vm.swappiness",
-    "kernel.threads-max", "kernel.pid_max", "kernel.io_uring_disabled"};
+constexpr std::array kSysctls = {"fs.nr_open",
+                                 "fs.file-max",
+                                 "fs.file-nr",
+                                 "fs.epoll.max_user_watches",
+                                 "net.core.somaxconn",
+                                 "net.core.netdev_max_backlog",
+                                 "net.ipv4.tcp_max_syn_backlog",
+                                 "net.ipv4.tcp_syncookies",
+                                 "net.ipv4.ip_local_port_range",
+                                 "net.ipv4.tcp_mem",
+                                 "net.ipv4.tcp_rmem",
+                                 "net.ipv4.tcp_wmem",
+                                 "net.ipv4.tcp_tw_reuse",
+                                 "net.ipv4.tcp_max_tw_buckets",
+                                 "net.ipv4.tcp_max_orphans",
+                                 "net.ipv4.tcp_ehash_entries",
+                                 "net.netfilter.nf_conntrack_max",
+                                 "net.netfilter.nf_conntrack_count",
+                                 "net.netfilter.nf_conntrack_buckets",
+                                 "vm.overcommit_memory",
+                                 "vm.max_map_count",
+                                 "vm.swappiness",
+                                 "kernel.threads-max",
+                                 "kernel.pid_max",
+                                 "kernel.io_uring_disabled"};
 
 std::optional<std::uint64_t> number_in(std::string_view text, int base = 10) {
   std::uint64_t number = 0;
@@ -184,7 +198,8 @@ std::uint32_t count_cpu_list(std::string_view list) {
   return static_cast<std::uint32_t>(count);
 }
 
-// A leaf "|-- 192.0.2.2" followed by "/32 host LOCAL"; each address stands in the main and in the local table.
+// A leaf "|-- 192.0.2.2" followed by "/32 host LOCAL"; each address stands in the main and in the
+// local table.
 std::uint32_t count_source_addresses(std::string_view fib_trie) {
   std::set<std::string_view> addresses;
   std::string_view leaf;
@@ -219,7 +234,8 @@ Facts read_facts(const RootedFiles& files) {
   read_status(files, facts);
   read_limits(files, facts);
   for (const char* name : kSysctls) {
-    if (auto numbers = files.read_numbers(sysctl_path(name))) facts.sysctls[name] = std::move(*numbers);
+    if (auto numbers = files.read_numbers(sysctl_path(name)))
+      facts.sysctls[name] = std::move(*numbers);
   }
   facts.memory = read_memory(files);
   read_sockets(files, facts);

@@ -10,25 +10,34 @@
 namespace holdfast::doctor {
 namespace {
 
-std::string folder_of(std::string_view path) { return std::string(path.substr(0, path.rfind('/'))); }
+std::string folder_of(std::string_view path) {
+  return std::string(path.substr(0, path.rfind('/')));
+}
 
 std::string reason(const Error& error) {
   switch (error.code) {
     case EACCES:
-    case EPERM: return error.message + " (run as root; in a container the host must do it)";
-    case EROFS: return error.message + " (mounted read-only here: the host, or the container's runtime, must do it)";
-    default: return error.message;
+    case EPERM:
+      return error.message + " (run as root; in a container the host must do it)";
+    case EROFS:
+      return error.message +
+             " (mounted read-only here: the host, or the container's runtime, must do it)";
+    default:
+      return error.message;
   }
 }
 
 // Brings the state, with one more change noted, to disk before that change is made.
 bool note(UndoState& state, const RootedFiles& files, std::string_view what, Report& report) {
   const auto saved = save_undo_state(state, files);
-  if (!saved) report.failed.push_back(fmt::format("{}: not changed, since it could not be undone: {}", what, reason(saved.error())));
+  if (!saved)
+    report.failed.push_back(fmt::format("{}: not changed, since it could not be undone: {}", what,
+                                        reason(saved.error())));
   return saved.has_value();
 }
 
-void apply_value(const RuntimeValue& wanted, UndoState& state, const RootedFiles& files, Report& report) {
+void apply_value(const RuntimeValue& wanted, UndoState& state, const RootedFiles& files,
+                 Report& report) {
   const auto before = files.read_numbers(wanted.path);
   if (!before) {
     report.failed.push_back(fmt::format("{}: {} cannot be read", wanted.name, wanted.path));
@@ -45,7 +54,8 @@ void apply_value(const RuntimeValue& wanted, UndoState& state, const RootedFiles
     return;
   }
   if (const auto written = files.write(wanted.path, numbers_text(wanted.values) + "\n"); !written) {
-    report.failed.push_back(fmt::format("{} = {}: {}", wanted.name, numbers_text(wanted.values), reason(written.error())));
+    report.failed.push_back(fmt::format("{} = {}: {}", wanted.name, numbers_text(wanted.values),
+                                        reason(written.error())));
     earlier.folders = state.folders;
     state = std::move(earlier);
     return;
@@ -56,12 +66,14 @@ void apply_value(const RuntimeValue& wanted, UndoState& state, const RootedFiles
                                     numbers_text(state.value(wanted.path).after)));
 }
 
-void apply_drop_in(const DropIn& wanted, UndoState& state, const RootedFiles& files, Report& report) {
+void apply_drop_in(const DropIn& wanted, UndoState& state, const RootedFiles& files,
+                   Report& report) {
   const auto before = files.read(wanted.path);
   if (before == wanted.text) return;
   const UndoState earlier = state;
-  const bool known = std::any_of(state.files.begin(), state.files.end(),
-                                 [&](const UndoState::File& file) { return file.path == wanted.path; });
+  const bool known =
+      std::any_of(state.files.begin(), state.files.end(),
+                  [&](const UndoState::File& file) { return file.path == wanted.path; });
   UndoState::File& record = state.file(wanted.path);
   if (!known) record.before = before;
   record.after = wanted.text;
@@ -87,19 +99,21 @@ Undone undo_value(const UndoState::Value& value, const RootedFiles& files, Repor
   const auto now = files.read_numbers(value.path);
   if (now == value.before) return Undone::kYes;
   if (!files.exists(value.path)) {
-    report.done.push_back(fmt::format("{}: gone from the kernel meanwhile, nothing to restore", value.name));
+    report.done.push_back(
+        fmt::format("{}: gone from the kernel meanwhile, nothing to restore", value.name));
     return Undone::kYes;
   }
   if (now && *now != value.after) {
-    report.done.push_back(fmt::format("{}: left at {}, which somebody set after --fix", value.name, numbers_text(*now)));
+    report.done.push_back(fmt::format("{}: left at {}, which somebody set after --fix", value.name,
+                                      numbers_text(*now)));
     return Undone::kYes;
   }
   if (const auto written = files.write(value.path, numbers_text(value.before) + "\n"); !written) {
     report.failed.push_back(fmt::format("{}: {}", value.name, reason(written.error())));
     return Undone::kNo;
   }
-  report.done.push_back(
-      fmt::format("{}: {} -> {}", value.name, numbers_text(value.after), numbers_text(value.before)));
+  report.done.push_back(fmt::format("{}: {} -> {}", value.name, numbers_text(value.after),
+                                    numbers_text(value.before)));
   return Undone::kYes;
 }
 
@@ -107,10 +121,12 @@ Undone undo_file(const UndoState::File& file, const RootedFiles& files, Report& 
   const auto now = files.read(file.path);
   if (now == file.before) return Undone::kYes;
   if (now && *now != file.after) {
-    report.done.push_back(fmt::format("{}: left, since somebody changed it after --fix", file.path));
+    report.done.push_back(
+        fmt::format("{}: left, since somebody changed it after --fix", file.path));
     return Undone::kYes;
   }
-  const auto result = file.before ? files.replace(file.path, *file.before) : files.remove(file.path);
+  const auto result =
+      file.before ? files.replace(file.path, *file.before) : files.remove(file.path);
   if (!result) {
     report.failed.push_back(reason(result.error()));
     return Undone::kNo;
@@ -150,15 +166,20 @@ Report undo(const RootedFiles& files) {
   }
   // The latest change first, as with any undo.
   std::reverse(state->values.begin(), state->values.end());
-  std::erase_if(state->values,
-                [&](const UndoState::Value& value) { return undo_value(value, files, report) == Undone::kYes; });
+  std::erase_if(state->values, [&](const UndoState::Value& value) {
+    return undo_value(value, files, report) == Undone::kYes;
+  });
   std::reverse(state->values.begin(), state->values.end());
-  std::erase_if(state->files, [&](const UndoState::File& file) { return undo_file(file, files, report) == Undone::kYes; });
+  std::erase_if(state->files, [&](const UndoState::File& file) {
+    return undo_file(file, files, report) == Undone::kYes;
+  });
   if (!state->values.empty() || !state->files.empty()) {
-    if (const auto saved = save_undo_state(*state, files); !saved) report.failed.push_back(reason(saved.error()));
+    if (const auto saved = save_undo_state(*state, files); !saved)
+      report.failed.push_back(reason(saved.error()));
     return report;
   }
-  if (const auto removed = files.remove(kStateFile); !removed) report.failed.push_back(reason(removed.error()));
+  if (const auto removed = files.remove(kStateFile); !removed)
+    report.failed.push_back(reason(removed.error()));
   for (auto folder = state->folders.rbegin(); folder != state->folders.rend(); ++folder) {
     files.remove_if_empty(*folder);
   }

@@ -24,18 +24,18 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// What the two roles say to each other. Sizes alone tell requests, pings and pongs apart: nobody else talks here.
-constexpr std::size_t kRequestBytes = 180;   // an upgrade request as a browser's is, headers and all
-constexpr std::size_t kAnswerBytes = 129;    // the answer to it (RFC 6455 4.2.2)
-constexpr std::size_t kPingBytes = 2;        // RFC 6455 5.5.2, empty
-constexpr std::size_t kPongBytes = 6;        // the same, masked
+// What the two roles say to each other. Sizes alone tell requests, pings and pongs apart: nobody
+// else talks here.
+constexpr std::size_t kRequestBytes = 180;  // an upgrade request as a browser's is, headers and all
+constexpr std::size_t kAnswerBytes = 129;   // the answer to it (RFC 6455 4.2.2)
+constexpr std::size_t kPingBytes = 2;       // RFC 6455 5.5.2, empty
+constexpr std::size_t kPongBytes = 6;       // the same, masked
 constexpr std::size_t kMessageBytes = 100;
 constexpr std::size_t kLargeMessageBytes = 8 * 1024;
-// Sends of one turn, about what a worker's sweep makes of some tens of thousands of connections.
-constexpr std::size_t kBatch = 256;
+constexpr std::size_t kBatch = kMeasuredBatch;
+// Large messages under way at once, so that a small machine's tcp_mem is not exceeded.
+constexpr std::size_t kLargeMessagesAtOnce = 1024;
 
-constexpr Duration kPingTime = 2s;
-constexpr Duration kDeliveryTime = 1s;
 constexpr Duration kPatience = 5s;  // for anything that should take milliseconds
 
 std::array<std::byte, kLargeMessageBytes + 4> some_bytes{};
@@ -49,7 +49,8 @@ Duration thread_cpu() {
 }
 
 double microseconds(Duration duration, std::uint64_t count) {
-  return static_cast<double>(duration.count()) / 1000 / static_cast<double>(std::max<std::uint64_t>(count, 1));
+  return static_cast<double>(duration.count()) / 1000 /
+         static_cast<double>(std::max<std::uint64_t>(count, 1));
 }
 
 double slab_bytes() {
@@ -60,10 +61,10 @@ double slab_bytes() {
 
 // What the roles share.
 struct Stage {
-  net::Address address;                           // where the server listens; set before the clients start
+  net::Address address;  // where the server listens; set before the clients start
   std::uint32_t connections = 0;
   std::atomic<bool> over{false};
-  std::atomic<std::uint64_t> client_bytes{0};     // that the clients received
+  std::atomic<std::uint64_t> client_bytes{0};  // that the clients received
   std::atomic<bool> clients_failed{false};
 };
 
@@ -85,7 +86,8 @@ class Clients {
 
  private:
   void open_some() {
-    // A portion at a time, so that no queue of the kernel's overflows and waits for a retransmission.
+    // A portion at a time, so that no queue of the kernel's overflows and waits for a
+    // retransmission.
     while (started_ < stage_.connections && started_ - open_.size() < kBatch) {
       if (!loop_.connect(std::nullopt, stage_.address)) {
         stage_.clients_failed = true;
@@ -104,7 +106,8 @@ class Clients {
         break;
       case net::Completion::Kind::kReceived:
         stage_.client_bytes += completion.bytes.size();
-        if (completion.bytes.size() == kPingBytes) loop_.send(completion.descriptor, bytes_of(kPongBytes), 0);
+        if (completion.bytes.size() == kPingBytes)
+          loop_.send(completion.descriptor, bytes_of(kPongBytes), 0);
         break;
       case net::Completion::Kind::kClosed:
         stage_.clients_failed = true;
@@ -126,13 +129,14 @@ class Clients {
 // The server's role, and the measuring itself: CPU of the calling thread, divided by what was done.
 class Server {
  public:
-  Server(net::Loop& loop, Stage& stage) : loop_(loop), stage_(stage) {}
+  Server(net::Loop& loop, Stage& stage, Duration each) : loop_(loop), stage_(stage), each_(each) {}
 
   Result<void> accept_all(double& microseconds_each) {
     const Duration before = thread_cpu();
     const Instant deadline = net::monotonic_now() + kPatience;
     while (answered_ < stage_.connections) {
-      if (stage_.clients_failed || net::monotonic_now() > deadline) return gave_up("opening connections");
+      if (stage_.clients_failed || net::monotonic_now() > deadline)
+        return gave_up("opening connections");
       turn();
     }
     microseconds_each = microseconds(thread_cpu() - before, answered_);
@@ -142,12 +146,13 @@ class Server {
   Result<void> ping(double& microseconds_each) {
     std::uint64_t pings = 0;
     Duration cpu{};
-    const Instant end = net::monotonic_now() + kPingTime;
+    const Instant end = net::monotonic_now() + each_;
     std::size_t first = 0;
     while (net::monotonic_now() < end) {
       const std::size_t count = std::min(kBatch, peers_.size() - first);
       const Duration before = thread_cpu();
-      for (std::size_t i = first; i < first + count; ++i) loop_.send(peers_[i], bytes_of(kPingBytes), 0);
+      for (std::size_t i = first; i < first + count; ++i)
+        loop_.send(peers_[i], bytes_of(kPingBytes), 0);
       if (!loop_.flush().empty()) return gave_up("sending pings");
       const Instant deadline = net::monotonic_now() + kPatience;
       for (pong_bytes_ = 0; pong_bytes_ < count * kPongBytes;) {
@@ -164,18 +169,21 @@ class Server {
   }
 
   Result<void> deliver(std::size_t payload_bytes, double& microseconds_each) {
+    const std::size_t at_once = payload_bytes > kMessageBytes
+                                    ? std::min(kLargeMessagesAtOnce, peers_.size())
+                                    : peers_.size();
     const std::size_t frame_bytes = payload_bytes + (payload_bytes < 126 ? 2 : 4);
     std::uint64_t messages = 0;
     Duration cpu{};
-    const Instant end = net::monotonic_now() + kDeliveryTime;
+    const Instant end = net::monotonic_now() + each_;
     while (net::monotonic_now() < end) {
       const Duration before = thread_cpu();
-      for (const net::Descriptor peer : peers_) loop_.send(peer, bytes_of(frame_bytes), 0);
+      for (std::size_t i = 0; i < at_once; ++i) loop_.send(peers_[i], bytes_of(frame_bytes), 0);
       const bool all_taken = loop_.flush().empty();
       cpu += thread_cpu() - before;
-      messages += peers_.size();
+      messages += at_once;
       if (!all_taken) return gave_up("delivering messages");
-      if (auto arrived = settle(peers_.size() * frame_bytes, "messages"); !arrived) return arrived;
+      if (auto arrived = settle(at_once * frame_bytes, "messages"); !arrived) return arrived;
     }
     microseconds_each = microseconds(cpu, messages);
     return {};
@@ -191,7 +199,8 @@ class Server {
     sent_ += bytes;
     const Instant deadline = net::monotonic_now() + kPatience;
     while (stage_.client_bytes < sent_) {
-      if (net::monotonic_now() > deadline) return gave_up(fmt::format("waiting for {} to arrive", what));
+      if (net::monotonic_now() > deadline)
+        return gave_up(fmt::format("waiting for {} to arrive", what));
       std::this_thread::sleep_for(200us);
     }
     return {};
@@ -200,7 +209,8 @@ class Server {
   void turn() {
     loop_.wait(loop_.now(), net::monotonic_now() + 20ms);
     while (auto completion = loop_.next()) {
-      if (completion->kind == net::Completion::Kind::kAccepted) peers_.push_back(completion->descriptor);
+      if (completion->kind == net::Completion::Kind::kAccepted)
+        peers_.push_back(completion->descriptor);
       if (completion->kind != net::Completion::Kind::kReceived) continue;
       if (completion->bytes.size() == kRequestBytes) {
         loop_.send(completion->descriptor, bytes_of(kAnswerBytes), 0);
@@ -214,33 +224,40 @@ class Server {
 
   net::Loop& loop_;
   Stage& stage_;
+  Duration each_;
   std::vector<net::Descriptor> peers_;
   std::uint32_t answered_ = 0;
   std::uint64_t pong_bytes_ = 0;
   std::uint64_t sent_ = 0;
 };
 
-Result<Measured> run_server(net::Loop& loop, Stage& stage) {
+Result<Measured> run_server(net::Loop& loop, Stage& stage, Duration each) {
   Measured measured;
-  Server server(loop, stage);
+  Server server(loop, stage, each);
   const double before = slab_bytes();
-  if (auto done = server.accept_all(measured.costs.accept_microseconds); !done) return tl::unexpected(done.error());
+  if (auto done = server.accept_all(measured.costs.accept_microseconds); !done)
+    return tl::unexpected(done.error());
   measured.slab_growth_per_pair = (slab_bytes() - before) / stage.connections;
   measured.connections = stage.connections;
   measured.costs.kernel_bytes_per_socket = static_cast<double>(net::kernel_bytes_per_socket());
   measured.costs.kernel_bytes_per_pair = 2 * measured.costs.kernel_bytes_per_socket;
-  if (auto done = server.ping(measured.costs.ping_microseconds); !done) return tl::unexpected(done.error());
-  if (auto done = server.deliver(kMessageBytes, measured.costs.delivery_microseconds); !done) return tl::unexpected(done.error());
+  if (auto done = server.ping(measured.costs.ping_microseconds); !done)
+    return tl::unexpected(done.error());
+  if (auto done = server.deliver(kMessageBytes, measured.costs.delivery_microseconds); !done)
+    return tl::unexpected(done.error());
   double large = 0;
-  if (auto done = server.deliver(kLargeMessageBytes, large); !done) return tl::unexpected(done.error());
+  if (auto done = server.deliver(kLargeMessageBytes, large); !done)
+    return tl::unexpected(done.error());
   measured.costs.delivery_microseconds_per_kib =
-      std::max(0.0, (large - measured.costs.delivery_microseconds) / (static_cast<double>(kLargeMessageBytes - kMessageBytes) / 1024));
+      std::max(0.0, (large - measured.costs.delivery_microseconds) /
+                        (static_cast<double>(kLargeMessageBytes - kMessageBytes) / 1024));
   return measured;
 }
 
 // Runs on a thread of its own: a private table cannot be given back.
-Result<Measured> serve_and_measure(net::Io transport, std::uint32_t connections) {
-  if (auto table = net::take_private_descriptor_table(); !table) return tl::unexpected(table.error());
+Result<Measured> serve_and_measure(net::Io transport, std::uint32_t connections, Duration each) {
+  if (auto table = net::take_private_descriptor_table(); !table)
+    return tl::unexpected(table.error());
   auto loop = net::make_loop({.io = transport}, nullptr);
   if (!loop) return tl::unexpected(loop.error());
   const auto listener = (*loop)->listen(net::Address::ipv4(0x7f000001, 0), {});
@@ -259,20 +276,22 @@ Result<Measured> serve_and_measure(net::Io transport, std::uint32_t connections)
     Clients(**client_loop, stage).run();
     return {};
   });
-  auto measured = run_server(**loop, stage);
+  auto measured = run_server(**loop, stage, each);
   stage.over = true;
-  if (const auto clients_end = clients.get(); !clients_end) return tl::unexpected(clients_end.error());
+  if (const auto clients_end = clients.get(); !clients_end)
+    return tl::unexpected(clients_end.error());
   return measured;
 }
 
 }  // namespace
 
-Result<Measured> measure(net::Io transport, std::uint32_t connections) {
+Result<Measured> measure(net::Io transport, std::uint32_t connections, Duration each) {
   constexpr std::uint64_t kOwnDescriptors = 64;
   const std::uint64_t limit = net::raise_descriptor_limit().soft;
-  const std::uint64_t room = limit > 2 * kOwnDescriptors ? limit - kOwnDescriptors : kOwnDescriptors;
+  const std::uint64_t room =
+      limit > 2 * kOwnDescriptors ? limit - kOwnDescriptors : kOwnDescriptors;
   const auto count = static_cast<std::uint32_t>(std::min<std::uint64_t>(connections, room));
-  return std::async(std::launch::async, serve_and_measure, transport, count).get();
+  return std::async(std::launch::async, serve_and_measure, transport, count, each).get();
 }
 
 }  // namespace holdfast::doctor

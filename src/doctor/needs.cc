@@ -50,7 +50,8 @@ std::uint64_t sockets_of(const Demand& demand) {
 double memory_needed(const Demand& demand, std::uint64_t workers) {
   const auto connections = static_cast<double>(demand.connections);
   const bool both = demand.role == Role::kBoth;
-  const double kernel = both ? kRecordedPlain.kernel_bytes_per_pair : kRecordedPlain.kernel_bytes_per_socket;
+  const double kernel =
+      both ? kRecordedPlain.kernel_bytes_per_pair : kRecordedPlain.kernel_bytes_per_socket;
   const double ends = both ? 2 : 1;
   const double each = kernel + ends * (kUserBytesPerConnectionMax + kTableBytesPerDescriptor);
   const double fixed = ends * (kBytesPerProcess + static_cast<double>(workers) * kBytesPerWorker);
@@ -71,7 +72,8 @@ std::string numbers_text(const std::vector<std::uint64_t>& numbers) {
 }
 
 std::string sysctl_command(const Setting& setting) {
-  if (setting.values.size() == 1) return fmt::format("sysctl -w {}={}", setting.name, setting.values[0]);
+  if (setting.values.size() == 1)
+    return fmt::format("sysctl -w {}={}", setting.name, setting.values[0]);
   return fmt::format("sysctl -w {}=\"{}\"", setting.name, numbers_text(setting.values));
 }
 
@@ -81,7 +83,8 @@ std::uint64_t round_up(std::uint64_t number, std::uint64_t multiple) {
 
 Check at_least(const Facts& facts, std::string_view sysctl, std::uint64_t need, Verdict below,
                std::string why) {
-  Check check{.name = std::string(sysctl), .value = "?", .need = number_text(need), .why = std::move(why)};
+  Check check{
+      .name = std::string(sysctl), .value = "?", .need = number_text(need), .why = std::move(why)};
   const auto value = facts.sysctl(sysctl);
   if (!value) {
     check.verdict = Verdict::kUnknown;

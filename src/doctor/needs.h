@@ -1,7 +1,7 @@
 #pragma once
 
-// Weighs what a machine has (Facts) against what N connections need. No reading, no writing: the same facts and the same demand
-// give the same examination.
+// Weighs what a machine has (Facts) against what N connections need. No reading, no writing: the
+// same facts and the same demand give the same examination.
 
 #include <cstdint>
 #include <string>
@@ -25,10 +25,10 @@ struct Demand {
 
 enum class Verdict : std::uint8_t {
   kOk,
-  kAdvice,      // N fits, but more costly or less safely than it could
-  kLow,         // N does not fit
-  kUnknown,     // the machine does not say
-  kNotNeeded,   // has no part in this
+  kAdvice,     // N fits, but more costly or less safely than it could
+  kLow,        // N does not fit
+  kUnknown,    // the machine does not say
+  kNotNeeded,  // has no part in this
 };
 
 // One sysctl that --fix would set.
@@ -43,8 +43,8 @@ struct Check {
   std::string value = {};  // what the machine has
   std::string need = {};   // what the demand needs
   Verdict verdict = Verdict::kOk;
-  std::string why = {};    // what it is for, and what happens below it
-  std::string mend = {};   // the command that mends it; empty when there is nothing to mend
+  std::string why = {};   // what it is for, and what happens below it
+  std::string mend = {};  // the command that mends it; empty when there is nothing to mend
 
   std::vector<Setting> settings = {};   // what --fix sets
   std::uint64_t open_files = 0;         // RLIMIT_NOFILE that it configures; 0: none
@@ -56,13 +56,13 @@ struct Examination {
   Demand demand;
   std::uint64_t workers = 0;  // that the limit on open files makes of it
   std::vector<Check> checks;
-  bool fits() const;          // no check is low
+  bool fits() const;  // no check is low
 };
 
 Examination examine(const Facts& facts, const Demand& demand);
 
-// The open-files limit to configure: what distributions and container runtimes mean by "high", within fs.nr_open, since logins fail
-// where limits.conf says more than that.
+// The open-files limit to configure: what distributions and container runtimes mean by "high",
+// within fs.nr_open, since logins fail where limits.conf says more than that.
 std::uint64_t open_files_wanted(const Facts& facts);
 
 }  // namespace holdfast::doctor

@@ -40,7 +40,8 @@ constexpr std::array kUnitFolders = {"/lib/systemd/system", "/usr/lib/systemd/sy
 std::optional<OpenFilesLimit> parse_unit_limit(std::string_view text) {
   const std::size_t colon = text.find(':');
   const auto soft = limit_of(trimmed(text.substr(0, colon)));
-  const auto hard = colon == std::string_view::npos ? soft : limit_of(trimmed(text.substr(colon + 1)));
+  const auto hard =
+      colon == std::string_view::npos ? soft : limit_of(trimmed(text.substr(colon + 1)));
   if (!soft || !hard) return std::nullopt;
   return OpenFilesLimit{*soft, *hard};
 }
@@ -51,7 +52,8 @@ std::optional<OpenFilesLimit> find_assignment(std::string_view text, std::string
   for (std::string_view line : lines(text)) {
     line = trimmed(line);
     const std::size_t equals = line.find('=');
-    if (line.starts_with('#') || line.starts_with(';') || equals == std::string_view::npos) continue;
+    if (line.starts_with('#') || line.starts_with(';') || equals == std::string_view::npos)
+      continue;
     if (trimmed(line.substr(0, equals)) != key) continue;
     if (const auto limit = parse_unit_limit(trimmed(line.substr(equals + 1)))) found = limit;
   }
@@ -69,7 +71,8 @@ void take_file(const RootedFiles& files, const std::string& path, std::string_vi
 }
 
 // Drop-ins of all folders, ordered by name; of two with one name the stronger folder's counts.
-std::vector<std::string> drop_ins(const RootedFiles& files, const std::vector<std::string>& folders) {
+std::vector<std::string> drop_ins(const RootedFiles& files,
+                                  const std::vector<std::string>& folders) {
   std::map<std::string, std::string> by_name;
   for (const std::string& folder : folders) {
     for (const std::string& path : files.list(folder, ".conf")) {
@@ -107,8 +110,9 @@ LoginSetting read_login_setting(const RootedFiles& files, std::string_view user)
 UnitSetting read_unit_setting(const RootedFiles& files, std::string_view unit) {
   UnitSetting setting{false, kSystemdDefault, "systemd's default"};
   take_file(files, "/etc/systemd/system.conf", "DefaultLimitNOFILE", setting);
-  for (const auto& path : drop_ins(files, {"/lib/systemd/system.conf.d", "/usr/lib/systemd/system.conf.d",
-                                           "/run/systemd/system.conf.d", "/etc/systemd/system.conf.d"})) {
+  for (const auto& path :
+       drop_ins(files, {"/lib/systemd/system.conf.d", "/usr/lib/systemd/system.conf.d",
+                        "/run/systemd/system.conf.d", "/etc/systemd/system.conf.d"})) {
     take_file(files, path, "DefaultLimitNOFILE", setting);
   }
   std::vector<std::string> folders;

@@ -14,20 +14,24 @@ namespace {
 using SettingsByName = std::map<std::string, std::vector<std::uint64_t>>;
 using LimitsByUser = std::map<std::string, std::uint64_t>;
 
-constexpr std::string_view kWrittenBy = "# Written by holdfast doctor --fix; holdfast doctor --undo removes it.\n";
+constexpr std::string_view kWrittenBy =
+    "# Written by holdfast doctor --fix; holdfast doctor --undo removes it.\n";
 
-// The wider of two values of one sysctl: the larger figure in each place, except where a smaller one gives more.
+// The wider of two values of one sysctl: the larger figure in each place, except where a smaller
+// one gives more.
 std::vector<std::uint64_t> wider(std::string_view name, const std::vector<std::uint64_t>& one,
                                  const std::vector<std::uint64_t>& other) {
   if (one.size() != other.size()) return other;
   std::vector<std::uint64_t> result;
   for (std::size_t i = 0; i < one.size(); ++i) result.push_back(std::max(one[i], other[i]));
   if (name == "net.ipv4.ip_local_port_range") result[0] = std::min(one[0], other[0]);
-  if (name == "net.ipv4.tcp_tw_reuse" && (one[0] == 1 || other[0] == 1)) result[0] = 1;  // 2 is loopback only
+  if (name == "net.ipv4.tcp_tw_reuse" && (one[0] == 1 || other[0] == 1))
+    result[0] = 1;  // 2 is loopback only
   return result;
 }
 
-// The settings of our own earlier drop-in: "name = 1 2 3", with a "-" before names whose absence is no error.
+// The settings of our own earlier drop-in: "name = 1 2 3", with a "-" before names whose absence is
+// no error.
 SettingsByName settings_in(std::string_view text) {
   SettingsByName settings;
   for (std::string_view line : lines(text)) {
@@ -35,7 +39,8 @@ SettingsByName settings_in(std::string_view text) {
     if (line.starts_with('#') || equals == std::string_view::npos) continue;
     std::string_view name = trimmed(line.substr(0, equals));
     if (name.starts_with('-')) name.remove_prefix(1);
-    if (auto values = parse_numbers(line.substr(equals + 1))) settings[std::string(name)] = std::move(*values);
+    if (auto values = parse_numbers(line.substr(equals + 1)))
+      settings[std::string(name)] = std::move(*values);
   }
   return settings;
 }
@@ -55,12 +60,14 @@ LimitsByUser limits_in(std::string_view text) {
   for (const std::string_view line : lines(text)) {
     const auto field = words(line);
     if (field.size() != 4 || field[0].starts_with('#') || field[2] != "nofile") continue;
-    if (const auto number = parse_numbers(field[3])) limits[std::string(field[0])] = number->front();
+    if (const auto number = parse_numbers(field[3]))
+      limits[std::string(field[0])] = number->front();
   }
   return limits;
 }
 
-// The hard limit only: above a soft limit of 1,024 programs that use select() break, and Holdfast raises its own.
+// The hard limit only: above a soft limit of 1,024 programs that use select() break, and Holdfast
+// raises its own.
 std::string limits_text(const LimitsByUser& limits) {
   std::string text{kWrittenBy};
   for (const auto& [user, limit] : limits) text += fmt::format("{} hard nofile {}\n", user, limit);
@@ -80,8 +87,9 @@ void plan_sysctls(const Examination& examination, const RootedFiles& files, Fix&
       any = true;
       fix.runtime.push_back({sysctl_path(setting.name), setting.name, setting.values});
       const auto earlier = settings.find(setting.name);
-      settings[setting.name] =
-          earlier == settings.end() ? setting.values : wider(setting.name, earlier->second, setting.values);
+      settings[setting.name] = earlier == settings.end()
+                                   ? setting.values
+                                   : wider(setting.name, earlier->second, setting.values);
     }
   }
   if (any) add_drop_in(fix, files, kSysctlDropIn, sysctl_text(settings));
@@ -104,11 +112,14 @@ void plan_open_files(const Examination& examination, const RootedFiles& files, F
   if (any_login) add_drop_in(fix, files, kLimitsDropIn, limits_text(limits));
 }
 
-void plan_conntrack(const Examination& examination, const Facts& facts, const RootedFiles& files, Fix& fix) {
+void plan_conntrack(const Examination& examination, const Facts& facts, const RootedFiles& files,
+                    Fix& fix) {
   std::uint64_t buckets = 0;
-  for (const Check& check : examination.checks) buckets = std::max(buckets, check.conntrack_buckets);
+  for (const Check& check : examination.checks)
+    buckets = std::max(buckets, check.conntrack_buckets);
   if (buckets == 0) return;
-  add_drop_in(fix, files, kModuleDropIn, fmt::format("{}options nf_conntrack hashsize={}\n", kWrittenBy, buckets));
+  add_drop_in(fix, files, kModuleDropIn,
+              fmt::format("{}options nf_conntrack hashsize={}\n", kWrittenBy, buckets));
   if (buckets > facts.sysctl("net.netfilter.nf_conntrack_buckets").value_or(0)) {
     fix.runtime.push_back({std::string(kHashSizeFile), "nf_conntrack hashsize", {buckets}});
   }
@@ -131,7 +142,8 @@ Fix plan_fix(const Examination& examination, const Facts& facts, const RootedFil
   plan_conntrack(examination, facts, files, fix);
   for (const Check& check : examination.checks) {
     if (!wants_mending(check) || mended_here(check)) continue;
-    fix.left_to_you.push_back(fmt::format("{} ({}): {}", check.name, check.value, check.mend.empty() ? check.why : check.mend));
+    fix.left_to_you.push_back(fmt::format("{} ({}): {}", check.name, check.value,
+                                          check.mend.empty() ? check.why : check.mend));
   }
   return fix;
 }

@@ -39,7 +39,8 @@ std::optional<std::uint64_t> conntrack_count(const RootedFiles& files) {
   return numbers->front();
 }
 
-// Entries for what others open at the same moment can only add to the count: one that rose by less than we opened means no.
+// Entries for what others open at the same moment can only add to the count: one that rose by less
+// than we opened means no.
 std::optional<bool> conntrack_sees_connections(const RootedFiles& files) {
   const Socket listener = tcp_socket();
   sockaddr_in address{};
@@ -62,7 +63,8 @@ std::optional<bool> conntrack_sees_connections(const RootedFiles& files) {
   return *during >= *before + kConnections;
 }
 
-// io_uring_setup(2) of no entries always fails: with EINVAL or EFAULT where a ring may be had, and otherwise with the reason why not.
+// io_uring_setup(2) of no entries always fails: with EINVAL or EFAULT where a ring may be had, and
+// otherwise with the reason why not.
 int io_uring_error() {
 #ifdef SYS_io_uring_setup
   ::syscall(SYS_io_uring_setup, 0, nullptr);

@@ -37,7 +37,8 @@ std::optional<std::string> RootedFiles::read(std::string_view path) const {
   std::string text;
   char part[16384];
   ssize_t count = 0;
-  while ((count = ::read(file, part, sizeof part)) > 0) text.append(part, static_cast<std::size_t>(count));
+  while ((count = ::read(file, part, sizeof part)) > 0)
+    text.append(part, static_cast<std::size_t>(count));
   ::close(file);
   if (count < 0) return std::nullopt;
   return text;

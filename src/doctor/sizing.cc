@@ -6,11 +6,13 @@
 namespace holdfast::doctor {
 namespace {
 
-constexpr double kIpHeaderBytes = 20;   // RFC 791, no options
-constexpr double kTcpHeaderBytes = 32;  // RFC 9293, with the timestamps of RFC 7323 that Linux sends
+constexpr double kIpHeaderBytes = 20;  // RFC 791, no options
+constexpr double kTcpHeaderBytes =
+    32;  // RFC 9293, with the timestamps of RFC 7323 that Linux sends
 constexpr double kHeaderBytes = kIpHeaderBytes + kTcpHeaderBytes;
 constexpr double kSegmentBytes = 1500 - kHeaderBytes;
-// Ethernet's header, checksum, preamble and gap between frames; a frame is padded to 46 bytes of content, which headers exceed.
+// Ethernet's header, checksum, preamble and gap between frames; a frame is padded to 46 bytes of
+// content, which headers exceed.
 constexpr double kEthernetBytes = 14 + 4 + 8 + 12;
 
 constexpr double kPageBytes = 4096;
@@ -29,10 +31,13 @@ void reckon_memory(const Load& load, const UnitCosts& costs, Size& size) {
   const auto connections = static_cast<double>(load.connections);
   const auto workers = static_cast<double>(std::min(size.workers, kWorkersMax));
   size.kernel_bytes = connections * (costs.kernel_bytes_per_socket + kTableBytesPerDescriptor);
-  size.user_bytes = connections * kUserBytesPerConnectionMax + workers * kBytesPerWorker + kBytesPerProcess;
-  const double pages = std::ceil(static_cast<double>(std::max<std::uint64_t>(load.message_bytes, 1)) / kPageBytes);
+  size.user_bytes =
+      connections * kUserBytesPerConnectionMax + workers * kBytesPerWorker + kBytesPerProcess;
+  const double pages =
+      std::ceil(static_cast<double>(std::max<std::uint64_t>(load.message_bytes, 1)) / kPageBytes);
   size.burst_bytes = load.messages_per_second > 0 ? connections * pages * kPageBytes : 0;
-  size.memory_wanted = (size.kernel_bytes + size.user_bytes + size.burst_bytes + kSystemBytes) / kMemoryShare;
+  size.memory_wanted =
+      (size.kernel_bytes + size.user_bytes + size.burst_bytes + kSystemBytes) / kMemoryShare;
 }
 
 void reckon_cpu(const Load& load, const UnitCosts& costs, double pings_per_second, Size& size) {
@@ -44,7 +49,8 @@ void reckon_cpu(const Load& load, const UnitCosts& costs, double pings_per_secon
   size.reconnect_core_seconds = connections * costs.accept_microseconds / 1e6;
 }
 
-// A ping goes out and is acknowledged by the pong that it brings; the pong has nothing to ride on and gets an acknowledgement of its own.
+// A ping goes out and is acknowledged by the pong that it brings; the pong has nothing to ride on
+// and gets an acknowledgement of its own.
 void reckon_traffic(const Load& load, double pings_per_second, Size& size) {
   size.out += segments(pings_per_second, frame_header_bytes(0, false));
   size.out += acknowledgements(pings_per_second);
@@ -64,15 +70,18 @@ void reckon_machines(const Load& load, const Machine& machine, const Prices& pri
   const double shared = size.kernel_bytes + size.user_bytes + size.burst_bytes;
   const double room = std::max(1.0, machine.memory_bytes * kMemoryShare - kSystemBytes);
   const double by_memory = std::ceil(shared / room);
-  const double by_cpu = std::ceil((size.keepalive_cores + size.message_cores) / (machine.cpus * kCpuShare));
+  const double by_cpu =
+      std::ceil((size.keepalive_cores + size.message_cores) / (machine.cpus * kCpuShare));
   const auto most = static_cast<double>(connections_held(kWorkersMax, machine.open_files));
   const double by_descriptors = std::ceil(static_cast<double>(load.connections) / most);
   size.machines = static_cast<std::uint64_t>(std::max({1.0, by_memory, by_cpu, by_descriptors}));
   size.memory_decides = by_memory >= by_cpu;
   if (prices.machine_hour) {
-    size.machine_cost_per_month = *prices.machine_hour * kHoursPerMonth * static_cast<double>(size.machines);
+    size.machine_cost_per_month =
+        *prices.machine_hour * kHoursPerMonth * static_cast<double>(size.machines);
   }
-  if (prices.egress_gigabyte) size.egress_cost_per_month = *prices.egress_gigabyte * size.egress_gigabytes_per_month;
+  if (prices.egress_gigabyte)
+    size.egress_cost_per_month = *prices.egress_gigabyte * size.egress_gigabytes_per_month;
 }
 
 }  // namespace
@@ -97,11 +106,13 @@ Traffic segments(double per_second, std::uint64_t bytes) {
 
 Traffic acknowledgements(double per_second) { return packets(per_second, 0); }
 
-Size size_of(const Load& load, const UnitCosts& costs, const Machine& machine, const Prices& prices) {
+Size size_of(const Load& load, const UnitCosts& costs, const Machine& machine,
+             const Prices& prices) {
   Size size;
   const double interval = static_cast<double>(load.ping_interval.count()) / 1000;
   const double pings = interval > 0 ? static_cast<double>(load.connections) / interval : 0;
-  size.workers = workers_for(load.connections, machine.open_files, static_cast<std::uint64_t>(std::max(1.0, machine.cpus)));
+  size.workers = workers_for(load.connections, machine.open_files,
+                             static_cast<std::uint64_t>(std::max(1.0, machine.cpus)));
   size.descriptors = load.connections;
   reckon_memory(load, costs, size);
   reckon_cpu(load, costs, pings, size);

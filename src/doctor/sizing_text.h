@@ -13,7 +13,7 @@ namespace holdfast::doctor {
 
 // One set of unit costs with its origin.
 struct CostColumn {
-  std::string name;    // "recorded, epoll"
+  std::string name;  // "recorded, epoll"
   UnitCosts costs;
 };
 
@@ -29,7 +29,8 @@ struct Plan {
   std::vector<std::pair<double, double>> cores;  // keepalive, messages
 };
 
-Plan make_plan(const Load& load, const Machine& machine, const Prices& prices, std::vector<CostColumn> columns, std::size_t chosen);
+Plan make_plan(const Load& load, const Machine& machine, const Prices& prices,
+               std::vector<CostColumn> columns, std::size_t chosen);
 
 std::string to_text(const Plan& plan);
 nlohmann::json to_json(const Plan& plan);

@@ -14,7 +14,8 @@ constexpr int kVersion = 1;
 
 template <class Record>
 Record& find_or_add(std::vector<Record>& records, const std::string& path) {
-  const auto found = std::find_if(records.begin(), records.end(), [&](const Record& record) { return record.path == path; });
+  const auto found = std::find_if(records.begin(), records.end(),
+                                  [&](const Record& record) { return record.path == path; });
   if (found != records.end()) return *found;
   records.push_back({});
   records.back().path = path;
@@ -24,11 +25,13 @@ Record& find_or_add(std::vector<Record>& records, const std::string& path) {
 UndoState from_json(const nlohmann::json& json) {
   UndoState state;
   for (const auto& value : json.at("values")) {
-    state.values.push_back({value.at("path"), value.at("name"), value.at("before"), value.at("after")});
+    state.values.push_back(
+        {value.at("path"), value.at("name"), value.at("before"), value.at("after")});
   }
   for (const auto& file : json.at("files")) {
     const auto& before = file.at("before");
-    state.files.push_back({file.at("path"), before.is_null() ? std::nullopt : std::optional<std::string>(before),
+    state.files.push_back({file.at("path"),
+                           before.is_null() ? std::nullopt : std::optional<std::string>(before),
                            file.at("after")});
   }
   state.folders = json.at("folders").get<std::vector<std::string>>();
@@ -41,11 +44,14 @@ nlohmann::json to_json(const UndoState& state) {
                          {"files", nlohmann::json::array()},
                          {"folders", state.folders}};
   for (const auto& value : state.values) {
-    json["values"].push_back(
-        {{"path", value.path}, {"name", value.name}, {"before", value.before}, {"after", value.after}});
+    json["values"].push_back({{"path", value.path},
+                              {"name", value.name},
+                              {"before", value.before},
+                              {"after", value.after}});
   }
   for (const auto& file : state.files) {
-    const nlohmann::json before = file.before ? nlohmann::json(*file.before) : nlohmann::json(nullptr);
+    const nlohmann::json before =
+        file.before ? nlohmann::json(*file.before) : nlohmann::json(nullptr);
     json["files"].push_back({{"path", file.path}, {"before", before}, {"after", file.after}});
   }
   return json;
@@ -66,7 +72,8 @@ Result<UndoState> load_undo_state(const RootedFiles& files) {
   try {
     return from_json(nlohmann::json::parse(*text));
   } catch (const nlohmann::json::exception& error) {
-    return failure(fmt::format("{} is damaged ({}); mend it or remove it", kStateFile, error.what()));
+    return failure(
+        fmt::format("{} is damaged ({}); mend it or remove it", kStateFile, error.what()));
   }
 }
 

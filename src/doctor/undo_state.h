@@ -21,7 +21,8 @@ struct UndoState {
   };
   struct File {
     std::string path;
-    std::optional<std::string> before;  // its text before the first change; nothing when it did not exist
+    std::optional<std::string>
+        before;  // its text before the first change; nothing when it did not exist
     std::string after;
   };
   std::vector<Value> values;
@@ -33,7 +34,8 @@ struct UndoState {
   File& file(const std::string& path);
 };
 
-// The state as recorded; an empty one when there is no state file. Error: the file is there but unreadable.
+// The state as recorded; an empty one when there is no state file. Error: the file is there but
+// unreadable.
 Result<UndoState> load_undo_state(const RootedFiles& files);
 // Records it, making the state file's folder and noting that in the state.
 Result<void> save_undo_state(UndoState& state, const RootedFiles& files);

@@ -9,11 +9,11 @@ namespace holdfast::doctor {
 
 // CPU in microseconds of one core, on the server's side; memory in bytes.
 struct UnitCosts {
-  double kernel_bytes_per_socket;   // slab of an idle established TCP socket in an epoll set
-  double kernel_bytes_per_pair;     // both ends on one machine, over loopback
-  double ping_microseconds;         // a ping sent and its pong received
-  double accept_microseconds;       // a connection accepted and upgraded
-  double delivery_microseconds;     // a 100-byte message sent to one subscriber
+  double kernel_bytes_per_socket;        // slab of an idle established TCP socket in an epoll set
+  double kernel_bytes_per_pair;          // both ends on one machine, over loopback
+  double ping_microseconds;              // a ping sent and its pong received
+  double accept_microseconds;            // a connection accepted and upgraded
+  double delivery_microseconds;          // a 100-byte message sent to one subscriber
   double delivery_microseconds_per_kib;  // what each KiB above 100 bytes adds to that
 };
 
@@ -22,13 +22,15 @@ inline constexpr std::string_view kRecordedOn =
     "2026-11, 2 cores, 24 GiB, Debian 12, Linux 6.18, under a hypervisor, over loopback";
 
 // Sends and receives one system call each (epoll), the dearer transport.
-inline constexpr UnitCosts kRecordedPlain = {3800, 7900, 14.0, 38.0, 11.0, 0.5};
+inline constexpr UnitCosts kRecordedPlain = {3800, 7900, 14.0, 38.0, 11.0, 0.3};
 // Sends and receives in batches through io_uring.
-inline constexpr UnitCosts kRecordedBatched = {3800, 7900, 9.0, 30.0, 6.0, 0.5};
+inline constexpr UnitCosts kRecordedBatched = {3800, 7900, 9.0, 30.0, 6.0, 0.3};
 
-// User-space memory of Holdfast for one idle connection: the most that the design allows itself, not what was measured.
+// User-space memory of Holdfast for one idle connection: the most that the design allows itself,
+// not what was measured.
 inline constexpr double kUserBytesPerConnectionMax = 96;
-// A private descriptor table's share: one pointer and three bits a number, doubled because tables grow by doubling.
+// A private descriptor table's share: one pointer and three bits a number, doubled because tables
+// grow by doubling.
 inline constexpr double kTableBytesPerDescriptor = 17;
 // A worker's thread, rings, loop buffers and index, idle.
 inline constexpr double kBytesPerWorker = 1024 * 1024;

@@ -6,8 +6,8 @@
 namespace holdfast::doctor {
 namespace {
 
-// A worker's descriptors that are no connections: epoll, ring, listener, log, reserve, peers that are being refused; and, on top, the
-// waker of every worker, which is in every table.
+// A worker's descriptors that are no connections: epoll, ring, listener, log, reserve, peers that
+// are being refused; and, on top, the waker of every worker, which is in every table.
 constexpr std::uint64_t kOwnDescriptors = 129;
 constexpr std::uint64_t kRoomMin = 16;
 
