@@ -274,6 +274,7 @@ class Peer:
         head, _, self.buffer = self.buffer.partition(b"\r\n\r\n")
         self.response = Response(head + b"\r\n\r\n")
         if self.response.status != 101:
+            self.socket.close()
             raise ConnectionRefusedError(self.response.status_line)
         accept = base64.b64encode(hashlib.sha1((key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11").encode()).digest())
         assert self.response.headers["sec-websocket-accept"] == accept.decode()

@@ -141,7 +141,7 @@ class OverTheLimit(unittest.TestCase):
             self.assertEqual(response.status, 503)
             self.assertEqual(response.headers["retry-after"], "7")
             peers.pop().socket.close()
-            peers.append(eventually(lambda: self.try_peer(server)))
+            peers.append(eventually(lambda: self.try_peer(server), message="the place was not given back"))
             for peer in peers:
                 peer.socket.close()
 
