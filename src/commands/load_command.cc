@@ -98,11 +98,11 @@ std::string command_line_of(const CLI::App& command, const load::LoadOptions& op
 }
 
 int run_load(const load::LoadOptions& options, const std::string& command_line) {
+  auto plan = load::plan_load(options);
+  if (!plan) return fail(plan.error(), 2);
   for (const std::string& file : {options.report, options.html}) {
     if (auto writable = check_writable(file); !writable) return fail(writable.error(), 2);
   }
-  auto plan = load::plan_load(options);
-  if (!plan) return fail(plan.error(), 2);
   if (plan->fewer > 0)
     fmt::print(stderr,
                "holdfast load: {} of {} connections are out of reach here and count as lost\n",

@@ -12,13 +12,17 @@ export function compact(value) {
 
 const trim = (value) => String(Number(value.toPrecision(3)));
 
-export function duration(ns) {
+// Its parts stay on one line.
+export const duration = (ns) => spaced(ns).replaceAll(' ', '\u00a0');
+
+function spaced(ns) {
   if (ns === null || ns === undefined) return '';
   if (ns < 1e3) return `${Math.round(ns)} ns`;
   if (ns < 1e6) return `${trim(ns / 1e3)} µs`;
   if (ns < 1e9) return `${trim(ns / 1e6)} ms`;
   if (ns < 60e9) return `${trim(ns / 1e9)} s`;
   const seconds = Math.round(ns / 1e9);
+  if (seconds % 60 === 0 && seconds < 3600) return `${seconds / 60} min`;
   if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
   return `${Math.floor(seconds / 3600)} h ${Math.floor((seconds % 3600) / 60)} min`;
 }
