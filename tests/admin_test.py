@@ -1,0 +1,123 @@
+"""What an operator reads: health, readiness at the high-water mark, metrics that any scraper takes, and the same as JSON."""
+
+import re
+import unittest
+
+from harness import *
+
+
+class Admin(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.server = Server("--workers", 2, "--connections-max", 1000)
+        cls.peers = [Peer(cls.server, "/echo") for _ in range(20)]
+
+    @classmethod
+    def tearDownClass(cls):
+        for peer in cls.peers:
+            peer.socket.close()
+        cls.server.end()
+
+    def test_health_and_readiness_are_one_line_each(self):
+        self.assertEqual(self.server.get("/healthz"), (200, "ok\n"))
+        self.assertEqual(self.server.get("/readyz")[0], 200)
+
+    def test_every_line_of_the_metrics_is_as_prometheus_wants_it(self):
+        _, body = self.server.get("/metrics")
+        sample = re.compile(r'[a-z_]+(\{[a-z_]+="[^"]*"(,[a-z_]+="[^"]*")*\})? (-?[0-9.e+-]+|\+Inf|NaN)')
+        described = set(re.findall(r"^# TYPE (\S+) (?:counter|gauge|histogram)$", body, re.MULTILINE))
+        for line in body.splitlines():
+            if line.startswith("#"):
+                continue
+            self.assertRegex(line, f"^{sample.pattern}$")
+            name = re.match(r"[a-z_]+", line).group()
+            self.assertIn(re.sub(r"_(bucket|sum|count)$", "", name), described | {name} & described)
+
+    def test_the_figures_that_the_operator_needs_are_there(self):
+        names = {series.split("{")[0] for series in self.server.metrics()}
+        for name in (
+            "holdfast_connections", "holdfast_accepted_total", "holdfast_refused_total", "holdfast_closed_total",
+            "holdfast_pings_sent_total", "holdfast_pongs_missed_total", "holdfast_received_bytes_total", "holdfast_sent_bytes_total",
+            "holdfast_user_memory_bytes", "holdfast_user_memory_per_connection_bytes", "holdfast_kernel_memory_per_connection_bytes",
+            "holdfast_used", "holdfast_limit", "holdfast_ready", "holdfast_loop_turn_seconds_bucket",
+        ):
+            self.assertIn(name, names)
+
+    def test_what_happens_is_counted(self):
+        before = self.server.metrics()
+        messages = self.server.metric("holdfast_messages_received_total")
+        self.peers[0].send(frame(TEXT, b"x"))
+        self.peers[0].read()
+        exchange(self.server.address, upgrade_request("/nowhere"))
+        with Peer(self.server) as peer:
+            peer.send(frame(CLOSE, close_payload(1000)))
+            peer.read_close()
+        eventually(lambda: self.server.connections() == 20)
+        self.assertEqual(self.server.metric("holdfast_messages_received_total"), messages + 1)
+        for series in ('holdfast_refused_total{reason="not_found"}', 'holdfast_closed_total{reason="peer_closed"}'):
+            self.assertEqual(self.server.metrics()[series], before[series] + 1, series)
+
+    def test_stats_tell_the_same_in_json(self):
+        stats = self.server.stats()
+        self.assertEqual(stats["connections"], 20)
+        self.assertEqual(sum(stats["connections_per_worker"]), 20)
+        self.assertEqual(stats["connections_max"], 1000)
+        self.assertEqual(stats["workers"], 2)
+        self.assertIs(stats["ready"], True)
+        self.assertEqual(stats["pongs_missed"], self.server.metric("holdfast_pongs_missed_total"))
+
+    def test_the_kernel_memory_of_a_socket_is_told_beside_our_own(self):
+        memory = self.server.stats()["memory"]
+        self.assertGreater(memory["kernel_bytes_per_connection"], 2000)
+        self.assertLess(memory["kernel_bytes_per_connection"], 20000)
+        self.assertGreater(memory["user_bytes"], 0)
+
+    def test_other_pages_and_methods_are_refused(self):
+        self.assertEqual(self.server.get("/secrets")[0], 404)
+        response = exchange(self.server.admin, b"POST /stats HTTP/1.1\r\nHost: t\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        self.assertEqual(response.status, 405)
+        self.assertEqual(response.headers["allow"], "GET")
+        self.assertEqual(exchange(self.server.admin, b"NONSENSE\r\n\r\n").status, 400)
+
+    def test_the_public_listener_shows_nothing_of_it(self):
+        for page in ("/healthz", "/readyz", "/metrics", "/stats"):
+            request = f"GET {page} HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n".encode()
+            self.assertEqual(exchange(self.server.address, request).status, 404)
+
+
+class HighWater(unittest.TestCase):
+    def test_readiness_turns_false_at_the_mark_and_true_again_below_it(self):
+        with Server("--connections-max", 20, "--high-water-percent", 50) as server:
+            peers = [Peer(server) for _ in range(9)]
+            self.assertEqual(server.get("/readyz")[0], 200)
+            peers.append(Peer(server))
+            status, reason = server.get("/readyz")
+            self.assertEqual(status, 503)
+            self.assertIn("connections", reason)
+            self.assertEqual(server.get("/healthz")[0], 200)
+            peers.append(Peer(server))  # still taken: readiness is a wish, the limit a wall
+            for peer in peers[:4]:
+                peer.socket.close()
+            eventually(lambda: server.get("/readyz")[0] == 200)
+            for peer in peers:
+                peer.socket.close()
+
+
+class Off(unittest.TestCase):
+    def test_the_operators_listener_can_be_turned_off(self):
+        process = subprocess.Popen(
+            [HOLDFAST, "serve", "--listen", f"{HOST}:0", "--admin", "off"], stderr=subprocess.PIPE, text=True
+        )
+        try:
+            line = process.stderr.readline()
+            self.assertIn(" ready ", line)
+            self.assertIn("admin=off", line)
+            process.send_signal(signal.SIGTERM)
+            self.assertEqual(process.wait(10), 0)
+        finally:
+            process.kill()
+            process.communicate()
+
+
+if __name__ == "__main__":
+    unittest.main()
