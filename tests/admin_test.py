@@ -64,7 +64,7 @@ class Admin(unittest.TestCase):
         self.assertEqual(stats["connections_max"], 1000)
         self.assertEqual(stats["workers"], 2)
         self.assertIs(stats["ready"], True)
-        self.assertEqual(stats["pongs_missed"], self.server.metric("holdfast_pongs_missed_total"))
+        self.assertEqual(stats["pongs_missed_total"], self.server.metric("holdfast_pongs_missed_total"))
 
     def test_the_kernel_memory_of_a_socket_is_told_beside_our_own(self):
         memory = self.server.stats()["memory"]

@@ -58,7 +58,7 @@ class Load(unittest.TestCase):
     def test_a_server_that_dies_is_reported_as_lost(self):
         with Server() as server:
             generator = subprocess.Popen(
-                [HOLDFAST, "load", server.url + "/", "--connections", "500", "--hold", "20s", "--report", str(self.report)],
+                [HOLDFAST, "load", server.url + "/", "--connections", "500", "--hold", "5s", "--report", str(self.report)],
                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
             )
             eventually(lambda: server.connections() == 500, 20)
