@@ -22,6 +22,7 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 HOLDFAST = os.environ.get("HOLDFAST", str(ROOT / "build/release/holdfast"))
 IO = os.environ.get("HOLDFAST_TEST_IO", "auto")
+SANITIZED = bool(os.environ.get("HOLDFAST_SANITIZE"))  # then memory tells nothing, and time little
 HOST = "127.0.0.7"  # away from 127.0.0.1, whose ephemeral ports collide with fixed ones under load
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
