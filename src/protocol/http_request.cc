@@ -85,9 +85,8 @@ HttpRequestParser::Progress HttpRequestParser::judge_fields() {
 
 // `codings` counts the Transfer-Encoding fields and the codings in them.
 HttpRequestParser::Progress HttpRequestParser::judge_codings(int codings, int chunked) {
-  // RFC 9112 6.1: faulty framing in HTTP/1.0; with Content-Length, an attempt to smuggle.
+  // RFC 9112 6.1: faulty framing in HTTP/1.0. With Content-Length, llhttp has refused it before.
   if (request_.minor_version == 0) return fail(400, "Transfer-Encoding in HTTP/1.0");
-  if (head_.has_content_length()) return fail(400, "Content-Length with Transfer-Encoding");
   if (chunked == 1 && codings == 2) {
     body_kind_ = Body::kChunked;
     return Progress::kMore;

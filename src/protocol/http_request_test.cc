@@ -176,7 +176,7 @@ TEST(HttpRequest, CarriesADecodedChunkedBody) {
   for (std::string_view wrong :
        {"\r\n", "g\r\n", "5\nhello", "5\rx", "5\r\nhello0", "5\r\nhello\r0", "5\r\nhello\n",
         "-1\r\n", "0x5\r\n", "11111111111111111\r\n", "5;\x01\r\n", "0\r\n folded\r\n\r\n",
-        "0\r\nbare\n\n", "0\r\n\n"}) {
+        "0\r\nbare\n\n", "0\r\nA: b\rc\r\n\r\n", "0\r\n\n"}) {
     expect_refused(head + std::string(wrong), 400);
   }
 }

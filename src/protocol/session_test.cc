@@ -189,6 +189,13 @@ TEST(Session, OwnsNoMoreThanTwiceWhatArrivedOfAnAnnouncedMessage) {
   EXPECT_LE(session.owned_bytes(), 202'000u);
 }
 
+TEST(Session, OwnsNoMoreThanTheMessageWhenItsEndIsKnown) {
+  Session session(Role::kServer, &kLimits);
+  const std::string wire = frame(0x82, std::string(1000, 'b'));
+  feed(session, {wire.substr(0, 700), wire.substr(700, 100)});
+  EXPECT_EQ(session.owned_bytes(), 1000u);
+}
+
 TEST(Session, FreesAGatheredMessageAfterItsDelivery) {
   Session session(Role::kServer, &kLimits);
   EXPECT_EQ(feed(session, {frame(0x01, "ga"), frame(0x80, "thered")}).size(), 1u);
@@ -402,6 +409,8 @@ TEST(Session, ReadsNothingAfterAViolationAndOwnsNothing) {
       1u);
   EXPECT_TRUE(session.at_rest());
   EXPECT_EQ(session.owned_bytes(), 0u);
+  EXPECT_EQ(events_of(text("\xFF") + text("more")).size(), 1u)
+      << "also when it stood whole in the input";
 }
 
 }  // namespace
