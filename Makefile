@@ -20,7 +20,7 @@ test:
 	@scripts/bootstrap --tests
 	@cmake --preset release >/dev/null
 	@cmake --build --preset release -j $(JOBS)
-	@ctest --preset release --repeat until-pass:2  # some units keep time, and build machines are noisy
+	@ctest --preset release --repeat until-pass:3  # some units keep time, and build machines are noisy
 
 build:
 	@scripts/bootstrap
