@@ -47,7 +47,7 @@ EVP_MD_CTX* sha1_context() {
   return context.get();
 }
 
-// RFC 6455 4.2.2, 5.4: base64 of SHA-1 of the key with the GUID behind it. One more byte, for
+// RFC 6455 4.2.2: base64 of SHA-1 of the key with the GUID behind it. One more byte, for
 // OpenSSL's closing NUL.
 std::array<char, kAcceptBytes + 1> accept_of(std::string_view key) {
   std::array<char, kKeyBytes + kGuid.size()> text;
