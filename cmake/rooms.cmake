@@ -47,4 +47,4 @@ endfunction()
 
 # restrict: g++ 12 reports std::string::insert of a literal, wrongly (GCC bug 105651).
 add_library(holdfast_warnings INTERFACE)
-target_compile_options(holdfast_warnings INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Wconversion -Wno-sign-conversion -Wno-restrict -Werror)
+target_compile_options(holdfast_warnings INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Wconversion -Wno-sign-conversion $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict> -Werror)
