@@ -54,6 +54,28 @@ void judge_hard_limit(const Facts& facts, const Demand& demand, std::uint64_t ha
   check.open_files = open_files_wanted(facts);
 }
 
+// Without them no worker starts: containers' profiles often forbid the call, though it takes no
+// privilege.
+Check private_tables(const Facts& facts) {
+  Check check{.name = "private descriptor tables",
+              .value = "?",
+              .need = "allowed",
+              .why =
+                  "each worker has one, so that the limit on open files bounds a worker and not "
+                  "the process"};
+  const auto& error = facts.probes.private_tables_error;
+  if (!error) {
+    check.verdict = Verdict::kUnknown;
+    return check;
+  }
+  check.value = error->empty() ? "allowed" : "forbidden";
+  if (error->empty()) return check;
+  check.verdict = Verdict::kLow;
+  check.why = fmt::format("no worker can start without its own ({})", *error);
+  check.mend = "a container profile (seccomp) that lets unshare through";
+  return check;
+}
+
 Check this_process(const Facts& facts, const Demand& demand) {
   Check check{.name = "open files, this session",
               .value = "?",
@@ -142,6 +164,7 @@ Check file_max(const Facts& facts, const Demand& demand) {
 void check_descriptors(const Facts& facts, Examination& examination) {
   const Demand& demand = examination.demand;
   auto& checks = examination.checks;
+  checks.push_back(private_tables(facts));
   checks.push_back(this_process(facts, demand));
   checks.push_back(login(facts, demand, facts.user, facts.user_login));
   if (facts.user != "root") checks.push_back(login(facts, demand, "root", facts.root_login));

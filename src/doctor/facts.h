@@ -22,6 +22,8 @@ namespace holdfast::doctor {
 struct Probes {
   // Whether new loopback connections show up in nf_conntrack_count.
   std::optional<bool> conntrack_sees_connections;
+  // What stands against a descriptor table of a thread's own; "" when nothing does.
+  std::optional<std::string> private_tables_error;
   // errno of creating an io_uring, 0 when it may be created.
   std::optional<int> io_uring_error;
 };

@@ -88,6 +88,15 @@ TEST(OpenFiles, AreNeverWantedAboveWhatTheKernelAllowsSinceLoginsWouldFail) {
   EXPECT_EQ(check_of(examination, "open files, logins of alice").open_files, 65'536u);
 }
 
+TEST(PrivateTables, ThatAreForbiddenLetNoWorkerStart) {
+  FakeMachine machine;
+  Facts facts = read_facts(machine.files());
+  facts.probes.private_tables_error = "unshare(CLONE_FILES): Operation not permitted";
+  EXPECT_EQ(verdict(doctor::examine(facts, {}), "private descriptor tables"), Verdict::kLow);
+  facts.probes.private_tables_error = "";
+  EXPECT_EQ(verdict(doctor::examine(facts, {}), "private descriptor tables"), Verdict::kOk);
+}
+
 TEST(SystemWideCounters, AreLowWhenBothEndsTogetherExceedThem) {
   FakeMachine machine;
   machine.set_sysctl("fs.file-max", "800000");

@@ -7,6 +7,10 @@
 
 #include <array>
 #include <cerrno>
+#include <future>
+#include <utility>
+
+#include "net/descriptor_table.h"
 
 namespace holdfast::doctor {
 namespace {
@@ -74,11 +78,22 @@ int io_uring_error() {
 #endif
 }
 
+// On a thread of its own, as a worker does it: a table cannot be given back.
+std::string private_tables_error() {
+  return std::async(std::launch::async,
+                    [] {
+                      const auto taken = net::take_private_descriptor_table();
+                      return taken ? std::string() : taken.error().message;
+                    })
+      .get();
+}
+
 }  // namespace
 
 Probes probe_this_machine(const RootedFiles& files) {
   Probes probes;
   if (conntrack_count(files)) probes.conntrack_sees_connections = conntrack_sees_connections(files);
+  probes.private_tables_error = private_tables_error();
   probes.io_uring_error = io_uring_error();
   return probes;
 }
