@@ -111,8 +111,9 @@ int run(int argc, char** argv) {
   app.require_subcommand(0, 1);
   // Last: a subcommand takes over its parent's formatter when it is added, and they share
   // help_formatter().
-  app.formatter_fn(
-      [](const CLI::App*, std::string, CLI::AppFormatMode) { return std::string(kOverview); });
+  app.formatter_fn([](const CLI::App*, const std::string&, CLI::AppFormatMode) {
+    return std::string(kOverview);
+  });
 
   try {
     app.parse(argc, argv);

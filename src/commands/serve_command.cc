@@ -57,7 +57,7 @@ void add_serve_command(CLI::App& app, int& exit_code) {
   CLI::App* command = app.add_subcommand("serve", "Hold WebSocket connections");
   auto collected = std::make_shared<Collected>();
   command->formatter_fn(
-      [](const CLI::App*, std::string, CLI::AppFormatMode) { return serve_help(); });
+      [](const CLI::App*, const std::string&, CLI::AppFormatMode) { return serve_help(); });
   command->add_option("--config", collected->inputs.config_path);
   command->add_flag("--print-config", collected->print_config);
   for (const OptionRow& row : serve_option_table()) {
