@@ -54,9 +54,10 @@ class Topics(unittest.TestCase):
         with Server("--publish-token", "s3cret") as server, Peer(server, "/topics/a") as peer:
             self.assertEqual(post(server.address, "/topics/a", b"x").status, 401)
             self.assertEqual(post(server.address, "/topics/a", b"x", "Authorization: Bearer s3cre\r\n").status, 401)
-            self.assertEqual(post(server.address, "/topics/a", b"x", "Authorization: Basic s3cret\r\n").status, 401)
+            self.assertEqual(post(server.address, "/topics/a", b"x", "Authorization: Digest s3cret\r\n").status, 401)
             self.assertLess(post(server.address, "/topics/a", b"right", "Authorization: Bearer s3cret\r\n").status, 300)
-            self.assertEqual(peer.read()[1], b"right")
+            self.assertLess(post(server.address, "/topics/a", b"any case", "authorization: bearer s3cret\r\n").status, 300)
+            self.assertEqual([peer.read()[1] for _ in range(2)], [b"right", b"any case"])
 
 
 if __name__ == "__main__":

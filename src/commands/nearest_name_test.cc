@@ -7,14 +7,14 @@
 namespace holdfast::commands {
 namespace {
 
-constexpr std::array<std::string_view, 4> kNames = {"listen", "ping-interval", "pong-timeout",
-                                                    "io"};
+constexpr std::array<std::string_view, 5> kNames = {"listen", "ping-interval", "pong-timeout", "io",
+                                                    "serve"};
 
 TEST(NearestName, ForgivesASlipOfTheKeyboard) {
   EXPECT_EQ(nearest_name("ping-intervall", kNames), "ping-interval");
   EXPECT_EQ(nearest_name("pign-interval", kNames), "ping-interval");
   EXPECT_EQ(nearest_name("lisen", kNames), "listen");
-  EXPECT_EQ(nearest_name("ilsten", kNames), "listen");
+  EXPECT_EQ(nearest_name("sevre", kNames), "serve");  // one swap, not two replacements
   EXPECT_EQ(nearest_name("oi", kNames), "");
 }
 

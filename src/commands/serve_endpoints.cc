@@ -1,5 +1,7 @@
 #include "commands/serve_endpoints.h"
 
+#include <algorithm>
+#include <cctype>
 #include <memory>
 #include <string_view>
 #include <utility>
@@ -34,6 +36,18 @@ bool is_same_secret(std::string_view given, std::string_view wanted) {
   return difference == 0;
 }
 
+// The token of "Bearer TOKEN"; empty for another scheme. RFC 9110 11.1: a scheme's case does not
+// matter.
+std::string_view bearer_token(std::string_view authorization) {
+  constexpr std::string_view kScheme = "bearer ";
+  const auto same = [](char scheme, char given) {
+    return scheme == static_cast<char>(std::tolower(static_cast<unsigned char>(given)));
+  };
+  const std::string_view scheme = authorization.substr(0, kScheme.size());
+  if (!std::equal(kScheme.begin(), kScheme.end(), scheme.begin(), scheme.end(), same)) return {};
+  return authorization.substr(kScheme.size());
+}
+
 class Topics final : public Handler {
  public:
   explicit Topics(std::string publish_token) : publish_token_(std::move(publish_token)) {}
@@ -48,7 +62,8 @@ class Topics final : public Handler {
                    .headers = {{"Allow", "GET, POST"}}};
     if (auto refusal = refusal_of(request)) return refusal;
     const std::span<const std::byte> body = request.body();
-    const MessageKind kind = protocol::is_valid_utf8(body) ? MessageKind::kText : MessageKind::kBinary;
+    const MessageKind kind =
+        protocol::is_valid_utf8(body) ? MessageKind::kText : MessageKind::kBinary;
     if (publisher.publish(topic_of(request), kind, body))
       return Reply{.status = 202, .body = "published\n"};
     return Reply{.status = 503,
@@ -67,11 +82,8 @@ class Topics final : public Handler {
       return Reply{.status = 403,
                    .body = "without a publish-token, only this machine may publish\n"};
     }
-    constexpr std::string_view kScheme = "Bearer ";
     const auto given = request.header("Authorization");
-    if (given && given->starts_with(kScheme) &&
-        is_same_secret(given->substr(kScheme.size()), publish_token_))
-      return std::nullopt;
+    if (given && is_same_secret(bearer_token(*given), publish_token_)) return std::nullopt;
     return Reply{.status = 401,
                  .body = "publishing needs the publish-token: Authorization: Bearer TOKEN\n",
                  .headers = {{"WWW-Authenticate", "Bearer"}}};
