@@ -15,7 +15,7 @@ namespace {
 
 tl::unexpected<Error> failed(std::string_view what, const std::string& file) {
   const int error = errno;
-  return failure(fmt::format("cannot {} '{}': {}", what, file, std::strerror(error)), error);
+  return failure(fmt::format("cannot {} '{}': {}", what, file, strerrordesc_np(error)), error);
 }
 
 Result<void> write_file(const std::string& file, const std::string& text) {

@@ -59,7 +59,8 @@ bool Conductor::step_open(Instant now, const LiveSum& sum) {
   const Duration lasted = now - phase_began_;
   if (!sum.phase_done && lasted < opening_max()) return false;
   if (drops_ > 0) times_to_full_.push_back(lasted);
-  return pass(Phase::kHold, now);
+  // Nobody came: there is nothing to hold.
+  return pass(sum.open == 0 ? Phase::kLeave : Phase::kHold, now);
 }
 
 bool Conductor::step_hold(Instant now) {

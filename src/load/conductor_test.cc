@@ -18,12 +18,14 @@ class ConductorTest : public testing::Test {
     sum.step = baton_.read().number;
     sum.phase_done = done;
     sum.received = received;
+    sum.open = open_;
     conductor_->step(now_, sum);
     EXPECT_EQ(conductor_->phase(), baton_.read().phase);
     return conductor_->phase();
   }
 
   LoadOptions options_;
+  std::uint64_t open_ = 1;
   Baton baton_;
   Instant now_{seconds(100)};
   std::optional<Conductor> conductor_;
@@ -37,6 +39,13 @@ TEST_F(ConductorTest, OpensHoldsAndLeaves) {
   EXPECT_EQ(after(seconds(59), true), Phase::kHold);
   EXPECT_EQ(after(seconds(1), true), Phase::kLeave);
   EXPECT_EQ(conductor_->hold_ended() - conductor_->hold_began(), seconds(60));
+}
+
+TEST_F(ConductorTest, LeavesAtOnceWhereNobodyGotIn) {
+  start();
+  after({}, true);
+  open_ = 0;
+  EXPECT_EQ(after({}, true), Phase::kLeave);
 }
 
 TEST_F(ConductorTest, WaitsForTheSlowestWorkerToFollow) {

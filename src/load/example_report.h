@@ -44,7 +44,7 @@ inline Report example_report(std::string host = "a", std::int64_t began = 1'800'
   report.messages.wrong = 3;
   report.messages.foreign = 4;
   report.messages.unsent = 5;
-  report.messages.received_bytes = 5990 * 64;
+  report.messages.received_bytes = 383'360;
   report.messages.latency.record(milliseconds(4), 5990);
   report.messages.lateness.record(microseconds(50), 6);
   report.messages.publishing.record(milliseconds(5), 6);

@@ -20,7 +20,7 @@ constexpr std::array<std::string_view, 3> kIoNames = {"auto", "uring", "epoll"};
 
 Result<std::uint64_t> count_between(std::string_view text, std::uint64_t least,
                                     std::uint64_t most) {
-  const auto count = parse_count(text);
+  auto count = parse_count(text);
   if (!count) return count;
   if (*count < least || *count > most) {
     return failure(fmt::format("must be {} to {}", format_count(least), format_count(most)));

@@ -25,9 +25,9 @@ namespace holdfast::load {
 class Outbox {
  public:
   // Waiting bytes of one connection above which can_take() says no.
-  static constexpr std::size_t kWaitingBytesMax = 256 * 1024;
+  static constexpr std::size_t kWaitingBytesMax = std::size_t{256} * 1024;
   // Bytes queued in one turn above which the caller should flush before going on.
-  static constexpr std::size_t kTurnBytesMax = 4 * 1024 * 1024;
+  static constexpr std::size_t kTurnBytesMax = std::size_t{4} * 1024 * 1024;
 
   struct Failed {
     net::Descriptor descriptor;
@@ -53,7 +53,7 @@ class Outbox {
   std::span<const Failed> flush();
 
  private:
-  static constexpr std::size_t kChunkBytes = 256 * 1024;
+  static constexpr std::size_t kChunkBytes = std::size_t{256} * 1024;
 
   net::Loop& loop_;
   std::vector<std::unique_ptr<std::byte[]>>

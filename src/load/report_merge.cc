@@ -10,7 +10,7 @@
 namespace holdfast::load {
 namespace {
 
-constexpr std::int64_t kApartSecondsMax = 24 * 3600;
+constexpr std::int64_t kApartSecondsMax = 86'400;
 
 // Adds a text to a list of such, unless it is there.
 void add_text(std::string& into, const std::string& text) {

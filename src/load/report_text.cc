@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "base/units.h"
 
@@ -13,8 +14,8 @@ double seconds(Duration duration) { return static_cast<double>(duration.count())
 
 // So many in this time, as a whole number a second.
 std::string rate(std::uint64_t count, Duration time) {
-  return format_count(
-      static_cast<std::uint64_t>(static_cast<double>(count) / std::max(seconds(time), 1e-9) + 0.5));
+  const double each = static_cast<double>(count) / std::max(seconds(time), 1e-9);
+  return format_count(static_cast<std::uint64_t>(std::llround(each)));
 }
 
 class Lines {

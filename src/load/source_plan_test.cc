@@ -13,7 +13,7 @@ const net::Address kFarServer = *net::Address::parse("192.0.2.1:80");
 constexpr PortRange kPorts{32768, 60999};
 
 Result<SourcePlan> plan_for(std::string_view sources, const net::Address& target,
-                            std::uint64_t connections, std::vector<net::Address> own = {}) {
+                            std::uint64_t connections, const std::vector<net::Address>& own = {}) {
   return SourcePlan::make(sources, target, kPorts, connections, own);
 }
 

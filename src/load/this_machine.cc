@@ -130,7 +130,7 @@ Result<void> can_bind(const net::Address& address) {
   return failure(fmt::format("--sources: this machine cannot connect from {} ({}); add it with: ip "
                              "addr add {}/32 dev lo, or a "
                              "whole block with: ip route add local CIDR dev lo",
-                             address.host(), std::strerror(error), address.host()),
+                             address.host(), strerrordesc_np(error), address.host()),
                  error);
 }
 
