@@ -48,7 +48,7 @@ CLI::Validator bytes_between(std::uint64_t least, std::uint64_t most) {
   });
 }
 
-CLI::Validator duration_between(std::string least, std::string most) {
+CLI::Validator duration_between(const std::string& least, const std::string& most) {
   return validator([=](std::string& text) {
     return complaint(parse_duration(text), *parse_duration(least), *parse_duration(most), text,
                      least, most);

@@ -13,7 +13,7 @@ namespace holdfast::commands {
 CLI::Validator count_between(std::uint64_t least, std::uint64_t most);
 CLI::Validator auto_or_count_between(std::uint64_t least, std::uint64_t most);
 CLI::Validator bytes_between(std::uint64_t least, std::uint64_t most);
-CLI::Validator duration_between(std::string least, std::string most);
+CLI::Validator duration_between(const std::string& least, const std::string& most);
 CLI::Validator number_between(double least, double most);  // plain decimals
 // One of some words.
 CLI::Validator one_of(std::vector<std::string> words);

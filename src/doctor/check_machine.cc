@@ -123,7 +123,7 @@ Check io_uring(const Facts& facts) {
 
 // Before Linux 5.12 rings were charged to RLIMIT_MEMLOCK; since then to the control group's memory.
 Check locked_memory(const Facts& facts, const Examination& examination) {
-  constexpr std::uint64_t kRingBytes = 64 * 1024;
+  constexpr std::uint64_t kRingBytes = 65'536;
   Check check{.name = "locked memory", .value = "?", .need = "-"};
   const auto limit = facts.limit("Max locked memory");
   if (limit)

@@ -180,8 +180,8 @@ void check_tcp(const Facts& facts, Examination& examination) {
   checks.push_back(port_range(facts, demand));
   checks.push_back(tcp_memory(facts, demand));
   checks.push_back(
-      socket_buffer(facts, "net.ipv4.tcp_rmem", 1024 * 1024, "receive ahead of its reader"));
-  checks.push_back(socket_buffer(facts, "net.ipv4.tcp_wmem", 256 * 1024, "queue for a peer"));
+      socket_buffer(facts, "net.ipv4.tcp_rmem", 1'048'576, "receive ahead of its reader"));
+  checks.push_back(socket_buffer(facts, "net.ipv4.tcp_wmem", 262'144, "queue for a peer"));
   checks.push_back(time_wait_reuse(facts, demand));
   checks.push_back(at_least(facts, "net.ipv4.tcp_max_tw_buckets",
                             round_up(demand.connections, 1024), Verdict::kAdvice,

@@ -31,7 +31,7 @@ constexpr std::size_t kAnswerBytes = 129;   // the answer to it (RFC 6455 4.2.2)
 constexpr std::size_t kPingBytes = 2;       // RFC 6455 5.5.2, empty
 constexpr std::size_t kPongBytes = 6;       // the same, masked
 constexpr std::size_t kMessageBytes = 100;
-constexpr std::size_t kLargeMessageBytes = 8 * 1024;
+constexpr std::size_t kLargeMessageBytes = 8192;
 constexpr std::size_t kBatch = kMeasuredBatch;
 // Large messages under way at once, so that a small machine's tcp_mem is not exceeded.
 constexpr std::size_t kLargeMessagesAtOnce = 1024;
