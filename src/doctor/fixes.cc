@@ -145,6 +145,12 @@ Report apply(const Fix& fix, const RootedFiles& files) {
     report.failed.push_back(state.error().message);
     return report;
   }
+  // Tried before anything else, so that who may not write is told once.
+  if (const auto saved = save_undo_state(*state, files); !saved) {
+    report.failed.push_back(fmt::format("nothing was changed, since it could not be undone: {}",
+                                        reason(saved.error())));
+    return report;
+  }
   for (const RuntimeValue& value : fix.runtime) apply_value(value, *state, files, report);
   for (const DropIn& drop_in : fix.drop_ins) apply_drop_in(drop_in, *state, files, report);
   if (state->values.empty() && state->files.empty()) {

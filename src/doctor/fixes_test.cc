@@ -158,7 +158,7 @@ TEST(Fix, ChangesNothingThatItCouldNotTakeBack) {
   machine.set("/var/lib/holdfast", "a file where the state's folder should be");
   const Report report = fix(machine, 600'000);
   EXPECT_THAT(report.done, IsEmpty());
-  EXPECT_THAT(report.failed, Contains(HasSubstr("could not be undone")));
+  EXPECT_THAT(report.failed, testing::ElementsAre(HasSubstr("could not be undone")));
   EXPECT_EQ(machine.text("/proc/sys/net/core/somaxconn"), "128\n");
 }
 
