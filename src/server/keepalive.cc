@@ -24,7 +24,7 @@ int Keepalive::steps_until(Instant now, int end) {
 bool Keepalive::is_due(Connection& connection, Instant now) const {
   if (connection.has(Connection::kPinged)) return false;
   const auto silent = std::chrono::milliseconds(ticks_since(tick_of(now), connection.since));
-  if (static_cast<std::uint32_t>(cursor_) % kPasses == pass_) {
+  if (static_cast<std::uint32_t>(cursor_) / kRun % kPasses == pass_) {
     const bool due = !connection.has(Connection::kAligned) || silent >= interval_ / 2;
     connection.set(Connection::kAligned);
     return due;

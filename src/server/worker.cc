@@ -14,6 +14,8 @@ constexpr std::uint32_t kMailPerTurn = 256;
 constexpr std::uint32_t kBusyArrivalsPerSecond = 250;
 constexpr Duration kWindow = std::chrono::seconds(1);
 constexpr Duration kPromptFor = std::chrono::seconds(1);
+// A missed pong may be noticed so much later: most are noticed by the sweep that comes anyway.
+constexpr Duration kPongSlack = std::chrono::milliseconds(100);
 constexpr Duration kDrainStep = std::chrono::milliseconds(20);
 
 }  // namespace
@@ -44,6 +46,7 @@ Worker::~Worker() = default;
 void Worker::turn() {
   loop_.wait(not_before(), next_due());
   turn_started_ = loop_.now();
+  has_newcomers_ = false;
   while (auto completion = loop_.next()) dispatch(*completion);
   take_mail();
   run_deadlines();
@@ -164,15 +167,16 @@ void Worker::run_drain() {
 }
 
 Instant Worker::next_due() const {
-  Instant due = std::min({keepalive_.next_due(), heads_.next_due(), pongs_.next_due(), closes_.next_due()});
+  Instant due = std::min({keepalive_.next_due(), heads_.next_due(), closes_.next_due()});
+  if (const Instant pong_due = pongs_.next_due(); pong_due != kNever) due = std::min(due, pong_due + kPongSlack);
   if (draining_ && !is_empty()) due = std::min(due, loop_.now() + kDrainStep);
   return due;
 }
 
 // With keepalive alone to do, arrivals of a moment are taken together: pongs have no hurry, and a turn for each costs
-// more than the pong itself. As soon as there are messages, nobody waits.
+// more than the pong itself. As soon as there are messages, nobody waits; nor do newcomers, whose request comes right behind them.
 Instant Worker::not_before() const {
-  if (!is_busy_ || draining_ || loop_.now() < prompt_until_) return Instant();
+  if (!is_busy_ || draining_ || has_newcomers_ || loop_.now() < prompt_until_) return Instant();
   return turn_started_ + settings_.idle_batch;
 }
 

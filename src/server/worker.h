@@ -134,6 +134,7 @@ class Worker final : public Publisher {
   // Gathering: when may the next turn begin?
   Instant turn_started_{};
   Instant prompt_until_{};   // messages were seen: no gathering until then
+  bool has_newcomers_ = false;  // some were accepted in this turn
   Instant window_started_{};
   std::uint32_t window_count_ = 0;
   bool is_busy_ = false;     // enough arrivals a second for gathering to pay

@@ -59,6 +59,7 @@ Refusal refusal_of(int status) {
 
 void Worker::accepted(int descriptor) {
   counters_.accepted.add();
+  has_newcomers_ = true;
   Connection& connection = table_.take(descriptor);
   connection.state = State::kRequest;
   connection.since = tick_of(loop_.now());
