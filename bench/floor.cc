@@ -1,8 +1,8 @@
 // The floor: what the kernel alone charges for the main job. Bare epoll, one system call for each thing done, no HTTP parser, no
-// framing, no limits: read what looks like a request, answer 101, ping each socket once an interval, throw away what comes.
+// checks, no limits: read what looks like a request, answer 101, ping each socket once an interval, send messages back, broadcast.
 // Every figure of scripts/bench is a ratio to this program, run in the same session.
 //
-//   floor ADDRESS PORT WORKERS PING_INTERVAL_SECONDS
+//   floor ADDRESS PORT WORKERS PING_INTERVAL_SECONDS [BROADCASTS_PER_SECOND BYTES]
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -18,6 +18,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -60,7 +61,45 @@ void upgrade(int descriptor, std::string_view request) {
   send(descriptor, answer, static_cast<std::size_t>(size), MSG_NOSIGNAL);
 }
 
-void serve(const char* address, int port, double interval) {
+// A message that came whole goes back as it is; pongs and everything else are thrown away.
+void echo(int descriptor, unsigned char* frame, std::size_t size) {
+  while (size >= 6) {
+    const bool is_message = (frame[0] & 0x0F) <= 2;
+    const std::size_t extended = (frame[1] & 0x7F) == 126 ? 2 : 0;
+    const std::size_t length = extended == 0 ? frame[1] & 0x7Fu : static_cast<std::size_t>(frame[2] << 8 | frame[3]);
+    unsigned char* mask = frame + 2 + extended;
+    unsigned char* payload = mask + 4;
+    if (size < 6 + extended + length) return;
+    if (is_message) {
+      for (std::size_t i = 0; i < length; ++i) payload[i] ^= mask[i & 3];
+      unsigned char* answer = payload - 2 - extended;
+      if (extended == 2) std::memmove(answer + 2, frame + 2, 2);
+      const unsigned char first = frame[0], second = frame[1] & 0x7F;
+      answer[0] = first;
+      answer[1] = second;
+      send(descriptor, answer, 2 + extended + length, MSG_NOSIGNAL);
+    }
+    frame = payload + length;
+    size -= 6 + extended + length;
+  }
+}
+
+std::string text_frame(std::size_t bytes) {
+  std::string frame(1, '\x81');
+  if (bytes < 126) {
+    frame += static_cast<char>(bytes);
+  } else {
+    frame += {'\x7E', static_cast<char>(bytes >> 8), static_cast<char>(bytes & 0xFF)};
+  }
+  return frame + std::string(bytes, 'x');
+}
+
+struct Broadcast {
+  double per_second = 0;
+  std::string frame;
+};
+
+void serve(const char* address, int port, double interval, const Broadcast& broadcast) {
   unshare(CLONE_FILES);
   const int epoll = epoll_create1(0);
   const int listener = listen_on(address, port);
@@ -74,8 +113,11 @@ void serve(const char* address, int port, double interval) {
   double cursor = 0;
   int end = 0;
   auto swept = Clock::now();
+  const auto between = std::chrono::duration_cast<Clock::duration>(
+      std::chrono::duration<double>(broadcast.per_second > 0 ? 1 / broadcast.per_second : 1e9));
+  auto next_broadcast = swept + between;
   while (true) {
-    const int count = epoll_wait(epoll, events.data(), 512, 100);
+    const int count = epoll_wait(epoll, events.data(), 512, broadcast.per_second > 10 ? 10 : 100);
     for (int i = 0; i < count; ++i) {
       const int descriptor = events[static_cast<std::size_t>(i)].data.fd;
       if (descriptor == listener) {
@@ -94,9 +136,16 @@ void serve(const char* address, int port, double interval) {
       } else if (!is_open) {
         is_open = 1;
         upgrade(descriptor, {bytes, static_cast<std::size_t>(size)});
+      } else {
+        echo(descriptor, reinterpret_cast<unsigned char*>(bytes), static_cast<std::size_t>(size));
       }
     }
     const auto now = Clock::now();
+    for (; now >= next_broadcast; next_broadcast += between) {
+      for (int descriptor = 0; descriptor < end; ++descriptor) {
+        if (open[static_cast<std::size_t>(descriptor)]) send(descriptor, broadcast.frame.data(), broadcast.frame.size(), MSG_NOSIGNAL);
+      }
+    }
     if (now - swept < kSweep) continue;
     double due = std::chrono::duration<double>(now - swept).count() / interval * end;
     for (swept = now; due >= 1; --due) {
@@ -110,16 +159,20 @@ void serve(const char* address, int port, double interval) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 5) {
-    std::fprintf(stderr, "usage: floor ADDRESS PORT WORKERS PING_INTERVAL_SECONDS\n");
+  if (argc != 5 && argc != 7) {
+    std::fprintf(stderr, "usage: floor ADDRESS PORT WORKERS PING_INTERVAL_SECONDS [BROADCASTS_PER_SECOND BYTES]\n");
     return 2;
   }
   rlimit limit{};
   getrlimit(RLIMIT_NOFILE, &limit);
   limit.rlim_cur = limit.rlim_max;
   setrlimit(RLIMIT_NOFILE, &limit);
+  Broadcast broadcast;
+  if (argc == 7) broadcast = {std::atof(argv[5]), text_frame(static_cast<std::size_t>(std::atoi(argv[6])))};
   std::vector<std::thread> workers;
-  for (int i = 0; i < std::atoi(argv[3]); ++i) workers.emplace_back(serve, argv[1], std::atoi(argv[2]), std::atof(argv[4]));
+  for (int i = 0; i < std::atoi(argv[3]); ++i) {
+    workers.emplace_back(serve, argv[1], std::atoi(argv[2]), std::atof(argv[4]), std::cref(broadcast));
+  }
   std::printf("ready\n");
   std::fflush(stdout);
   for (std::thread& worker : workers) worker.join();

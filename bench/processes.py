@@ -69,7 +69,7 @@ class Program:
 def start_server(build, variant, connections, ping_interval, *more):
     """(program, port) of `floor`, or of holdfast with its I/O of that name (`uring`, `epoll`)."""
     if variant == "floor":
-        workers = connections // 18000 + 1
+        workers = max(os.cpu_count(), connections // 18000 + 1)
         program = Program([build / "floor", ADDRESS, FLOOR_PORT, workers, ping_interval])
         program.wait_for("ready")
         return program, FLOOR_PORT

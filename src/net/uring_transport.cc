@@ -20,6 +20,8 @@ namespace {
 // IORING_ACCEPT_DONTWAIT (Linux 6.10; newer than liburing 2.3): an empty queue answers EAGAIN. Without it the request would
 // stay armed, even though the listener is non-blocking.
 constexpr std::uint16_t kAcceptDontWait = 1u << 1;
+// So few are cheaper as calls of their own than as a trip through the ring.
+constexpr std::size_t kFew = 2;
 
 class UringTransport final : public Transport {
  public:
@@ -29,6 +31,7 @@ class UringTransport final : public Transport {
   UringTransport& operator=(const UringTransport&) = delete;
 
   void receive(std::span<ReceiveOperation> operations) override {
+    if (operations.size() <= kFew) return calls_->receive(operations);
     for (std::size_t i = 0; i < operations.size(); ++i) {
       const ReceiveOperation& operation = operations[i];
       io_uring_sqe* entry = next_entry(i);
@@ -39,6 +42,7 @@ class UringTransport final : public Transport {
   }
 
   void send(std::span<SendOperation> operations) override {
+    if (operations.size() <= kFew) return calls_->send(operations);
     for (std::size_t i = 0; i < operations.size(); ++i) {
       const SendOperation& operation = operations[i];
       io_uring_sqe* entry = next_entry(i);
@@ -71,6 +75,7 @@ class UringTransport final : public Transport {
   }
 
   void watch(int epoll, std::uint32_t events, std::span<int> descriptors) override {
+    if (descriptors.size() <= kFew) return calls_->watch(epoll, events, descriptors);
     for (std::size_t i = 0; i < descriptors.size(); ++i) {
       events_[i].events = events;
       events_[i].data.u64 = static_cast<std::uint32_t>(descriptors[i]);
@@ -84,6 +89,7 @@ class UringTransport final : public Transport {
   }
 
   void close(std::span<const int> descriptors) override {
+    if (descriptors.size() <= kFew) return calls_->close(descriptors);
     for (std::size_t i = 0; i < descriptors.size(); ++i) {
       io_uring_sqe* entry = next_entry(i);
       io_uring_prep_close(entry, descriptors[i]);
