@@ -50,6 +50,22 @@ class Topics(unittest.TestCase):
             eventually(lambda: server.connections() == 0)
             self.assertLess(post(server.address, "/topics/a", b"hello?").status, 300)
 
+    def test_a_window_gathers_and_conflation_keeps_the_newest_of_each_key(self):
+        with Server() as server, Peer(server, "/topics/p?window=300ms") as all_of_them, \
+                Peer(server, "/topics/p?window=300ms&conflate") as newest, Peer(server, "/topics/p") as at_once:
+            for text in ("a1", "b1", "a2"):
+                post(server.address, f"/topics/p?key={text[0]}", text.encode())
+                self.assertEqual(at_once.read()[1], text.encode())
+            self.assertEqual([all_of_them.read()[1] for _ in range(3)], [b"a1", b"b1", b"a2"])
+            self.assertEqual([newest.read()[1] for _ in range(2)], [b"b1", b"a2"])
+            self.assertEqual(server.metric("holdfast_messages_conflated_total"), 1)
+            self.assertEqual(server.metric("holdfast_deliveries_total"), 8)
+
+    def test_a_window_that_is_none_is_refused(self):
+        with Server() as server, connect(server.address) as peer:
+            peer.sendall(upgrade_request("/topics/p?window=soon"))
+            self.assertIn(b" 400 ", peer.recv(4096)[:16])
+
     def test_with_a_token_only_its_bearer_publishes(self):
         with Server("--publish-token", "s3cret") as server, Peer(server, "/topics/a") as peer:
             self.assertEqual(post(server.address, "/topics/a", b"x").status, 401)

@@ -3,6 +3,7 @@
 // What a program built on Holdfast writes: a Handler for each path. Everything here is called on, and may be used from, the
 // one worker thread that owns the peer; a worker never waits, so neither may a handler.
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -40,6 +41,20 @@ struct Reply {
   std::vector<std::pair<std::string, std::string>> headers = {};  // beyond Content-Type and Content-Length
 };
 
+// How a subscriber wants a topic's messages.
+struct SubscribeOptions {
+  // Messages that come within so long of the first leave in one write: fewer packets for up to that much delay. 0: at once; at most 1 s.
+  std::chrono::milliseconds window{0};
+  // Of messages with the same key (PublishOptions) in one window, only the newest is sent. For prices and positions, not for chat.
+  bool conflate = false;
+};
+
+struct PublishOptions {
+  // What the message is the newest value of, such as "AAPL" in the topic "prices"; empty: of the topic as a whole. Conflation alone looks
+  // at it: SubscribeOptions::conflate and QueueFullPolicy::kConflate.
+  std::string_view key = {};
+};
+
 // One WebSocket. A handle of 16 bytes, valid inside the callback that gave it. An idle peer costs 16 bytes of table and
 // nothing else; a subscription costs 4 to 8 more.
 class Peer {
@@ -50,8 +65,9 @@ class Peer {
   // A text must be UTF-8. Nothing is sent to a peer that is being closed. A peer that reads more slowly than it is sent to is
   // dealt with as Options::queue_full says.
   void send(MessageKind kind, std::span<const std::byte> payload);
-  // Messages published to `topic` reach this peer, once each. Twice subscribed is once subscribed.
-  void subscribe(std::string_view topic);
+  // Messages published to `topic` reach this peer, once each and in one order for all subscribers. Twice subscribed is once subscribed,
+  // with the later options. A topic's name is 1 to 1,024 bytes, none of them zero; any other name gets nothing.
+  void subscribe(std::string_view topic, const SubscribeOptions& options = {});
   void unsubscribe(std::string_view topic);
   // Starts the close handshake (RFC 6455 7): `code` is 1000..1003, 1007..1014 or 3000..4999; `reason` is UTF-8, cut to 123 bytes.
   void close(std::uint16_t code, std::string_view reason = {});
@@ -66,7 +82,8 @@ class Publisher {
  public:
   virtual ~Publisher() = default;
   // Returns false when a worker's mailbox is full and that worker's subscribers will miss it (counted).
-  virtual bool publish(std::string_view topic, MessageKind kind, std::span<const std::byte> payload) = 0;
+  virtual bool publish(std::string_view topic, MessageKind kind, std::span<const std::byte> payload,
+                       const PublishOptions& options = {}) = 0;
 };
 
 // The behaviour of one path. Workers call it concurrently, each for its own peers: state of its own must be safe for that.

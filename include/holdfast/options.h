@@ -11,7 +11,7 @@
 namespace holdfast {
 
 enum class IoChoice : std::uint8_t { kAuto, kUring, kEpoll };
-enum class QueueFullPolicy : std::uint8_t { kDisconnect, kDropOldest };
+enum class QueueFullPolicy : std::uint8_t { kDisconnect, kDropOldest, kConflate };
 
 struct Options {
   using Milliseconds = std::chrono::milliseconds;
@@ -42,6 +42,11 @@ struct Options {
   std::uint32_t fragments_max = 1024;         // frames of one message; 1..65536
   std::uint32_t queue_bytes_max = 1024 * 1024;  // bytes waiting for a peer that reads slowly; 1 KiB..1 GiB
   QueueFullPolicy queue_full = QueueFullPolicy::kDisconnect;
+  std::uint32_t message_rate_max = 0;  // frames a second from one peer, a second's worth at once; 0 = no limit; ..1,000,000
+  std::uint64_t byte_rate_max = 0;     // bytes a second from one peer, a second's worth at once; 0 = no limit
+
+  // --- fan-out
+  Milliseconds topic_window{0};  // /topics/<name>: messages that come within so long leave in one write; 0 = at once; ..1 s
 
   // --- publishing over HTTP
   std::string publish_token;            // bearer token that POST /topics/<name> needs; empty: loopback only

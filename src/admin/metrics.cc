@@ -39,6 +39,7 @@ constexpr Plain kPlain[] = {
     {"holdfast_publications_lost_total", "Publications that a worker's full mailbox refused", &Counters::publications_lost, MetricType::Counter},
     {"holdfast_deliveries_total", "Publications queued for a subscriber", &Counters::deliveries, MetricType::Counter},
     {"holdfast_messages_dropped_total", "Messages dropped from the queue of a slow reader", &Counters::messages_dropped, MetricType::Counter},
+    {"holdfast_messages_conflated_total", "Messages whose place a newer value took before they were sent", &Counters::messages_conflated, MetricType::Counter},
     {"holdfast_received_bytes_total", "Bytes received", &Counters::bytes_received, MetricType::Counter},
     {"holdfast_sent_bytes_total", "Bytes queued for sending", &Counters::bytes_sent, MetricType::Counter},
     {"holdfast_queued_bytes", "Bytes waiting for slow readers", &Counters::queued_bytes, MetricType::Gauge},

@@ -13,7 +13,7 @@ Mailbox::~Mailbox() {
   }
 }
 
-bool Mailbox::post(SharedPublication publication) {
+bool Mailbox::enqueue(SharedPublication publication) {
   if (waiting_.fetch_add(1, std::memory_order_relaxed) >= publications_max_) {
     waiting_.fetch_sub(1, std::memory_order_relaxed);
     return false;
@@ -23,7 +23,6 @@ bool Mailbox::post(SharedPublication publication) {
   Node* before = head_.exchange(node, std::memory_order_acq_rel);
   // Until this store the reader sees the list end at `before`; the wake after it makes the reader look again.
   before->next.store(node, std::memory_order_release);
-  waker_.wake();
   return true;
 }
 

@@ -21,10 +21,16 @@ class Mailbox {
   Mailbox& operator=(const Mailbox&) = delete;
 
   // Any thread. False when full; the reader will miss this one.
-  bool post(SharedPublication publication);
+  bool post(SharedPublication publication) {
+    const bool taken = enqueue(std::move(publication));
+    if (taken) wake();
+    return taken;
+  }
+  // The same without waking the reader: call wake() soon.
+  bool enqueue(SharedPublication publication);
   // The reader's thread. In each writer's order. A post under way may be seen only after the waker's next wake.
   std::optional<SharedPublication> next();
-  // The reader's thread: come back although nobody posts (it stopped before the end).
+  // Any thread: what was enqueued is there. The reader's own: come back although nobody posts (it stopped before the end).
   void wake() { waker_.wake(); }
 
  private:

@@ -11,6 +11,8 @@ namespace holdfast::broker {
 struct Publication {
   std::string topic;
   SharedBytes wire;
+  // What the message is the newest value of ("AAPL"); empty: of the topic itself. Only conflation looks at it.
+  std::string key = {};
 };
 
 using SharedPublication = std::shared_ptr<const Publication>;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cctype>
+#include <charconv>
+#include <chrono>
 #include <memory>
 #include <string_view>
 #include <utility>
@@ -50,9 +52,20 @@ std::string_view bearer_token(std::string_view authorization) {
 
 class Topics final : public Handler {
  public:
-  explicit Topics(std::string publish_token) : publish_token_(std::move(publish_token)) {}
+  Topics(std::string publish_token, std::chrono::milliseconds window)
+      : publish_token_(std::move(publish_token)), window_(window) {}
 
-  void open(Peer& peer, const Request& request) override { peer.subscribe(topic_of(request)); }
+  int upgrade(const Request& request) override {
+    const auto window = value_in(request.query(), "window");
+    return window && !read_window(*window) ? 400 : 101;
+  }
+
+  void open(Peer& peer, const Request& request) override {
+    SubscribeOptions options{.window = window_};
+    if (const auto window = value_in(request.query(), "window")) options.window = read_window(*window).value_or(window_);
+    options.conflate = value_in(request.query(), "conflate").has_value();
+    peer.subscribe(topic_of(request), options);
+  }
 
   std::optional<Reply> request(const Request& request, Publisher& publisher) override {
     if (request.method() == "GET" || request.method() == "HEAD") return std::nullopt;
@@ -64,7 +77,8 @@ class Topics final : public Handler {
     const std::span<const std::byte> body = request.body();
     const MessageKind kind =
         protocol::is_valid_utf8(body) ? MessageKind::kText : MessageKind::kBinary;
-    if (publisher.publish(topic_of(request), kind, body))
+    const PublishOptions options{.key = value_in(request.query(), "key").value_or("")};
+    if (publisher.publish(topic_of(request), kind, body, options))
       return Reply{.status = 202, .body = "published\n"};
     return Reply{.status = 503,
                  .body = "a worker cannot keep up; some subscribers will miss this message\n",
@@ -72,6 +86,26 @@ class Topics final : public Handler {
   }
 
  private:
+  // The value behind `name=` in a query string, as it was sent; empty for a bare `name`.
+  static std::optional<std::string_view> value_in(std::string_view query, std::string_view name) {
+    while (!query.empty()) {
+      const std::string_view field = query.substr(0, query.find('&'));
+      query.remove_prefix(std::min(query.size(), field.size() + 1));
+      const std::string_view key = field.substr(0, field.find('='));
+      if (key == name) return field.substr(std::min(field.size(), key.size() + 1));
+    }
+    return std::nullopt;
+  }
+
+  // "5ms" or "5": up to a second.
+  static std::optional<std::chrono::milliseconds> read_window(std::string_view text) {
+    if (text.ends_with("ms")) text.remove_suffix(2);
+    std::uint32_t milliseconds = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), milliseconds);
+    if (error != std::errc() || end != text.data() + text.size() || milliseconds > 1000) return std::nullopt;
+    return std::chrono::milliseconds(milliseconds);
+  }
+
   static std::string_view topic_of(const Request& request) {
     return request.path().substr(kTopicsPrefix.size());
   }
@@ -90,14 +124,15 @@ class Topics final : public Handler {
   }
 
   const std::string publish_token_;
+  const std::chrono::milliseconds window_;
 };
 
 }  // namespace
 
-void add_endpoints(Server& server, const std::string& publish_token) {
+void add_endpoints(Server& server, const ServeSettings& settings) {
   server.route("/", std::make_shared<Hold>());
   server.route("/echo", std::make_shared<Echo>());
-  server.route(std::string(kTopicsPrefix) + "*", std::make_shared<Topics>(publish_token));
+  server.route(std::string(kTopicsPrefix) + "*", std::make_shared<Topics>(settings.publish_token, settings.topic_window));
 }
 
 }  // namespace holdfast::commands

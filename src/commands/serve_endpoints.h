@@ -5,19 +5,19 @@
 //
 //   /               holds the connection; messages are counted and ignored
 //   /echo           sends back what it gets
-//   /topics/<name>  subscribes to <name>; POST publishes its body to all subscribers, on every
-//   worker
+//   /topics/<name>  subscribes to <name>, and with ?window=5ms or ?window=5ms&conflate takes messages
+//                   together (SubscribeOptions); POST publishes its body to all subscribers, on every
+//                   worker, and with ?key=K as the newest value of K
 
-#include <string>
-
+#include "commands/serve_settings.h"
 #include "holdfast/server.h"
 
 namespace holdfast::commands {
 
-// Adds them to a server that has not started. A POST needs `publish_token` as its bearer token;
+// Adds them to a server that has not started. A POST needs the publish token as its bearer token;
 // without one it must come from loopback. Answers to a POST: 202; 401 (no or a wrong token), 403
 // (not from loopback), 404 (no name), 503 (a worker cannot keep up: some of its subscribers will
 // miss the message).
-void add_endpoints(Server& server, const std::string& publish_token);
+void add_endpoints(Server& server, const ServeSettings& settings);
 
 }  // namespace holdfast::commands

@@ -35,7 +35,8 @@ constexpr std::array kPingPresets = {
 };
 
 constexpr std::array<std::string_view, 3> kIoWords = {"auto", "uring", "epoll"};
-constexpr std::array<std::string_view, 2> kQueueFullWords = {"disconnect", "drop-oldest"};
+constexpr std::array<std::string_view, 3> kQueueFullWords = {"disconnect", "drop-oldest",
+                                                              "conflate"};
 constexpr std::array<std::string_view, 4> kLogLevelWords = {"debug", "info", "warning", "error"};
 constexpr std::array<std::string_view, 2> kLogFormatWords = {"text", "json"};
 
@@ -43,7 +44,7 @@ constexpr std::string_view kPlaces = "Where it listens";
 constexpr std::string_view kSize = "How big it is";
 constexpr std::string_view kKeepalive = "Keepalive";
 constexpr std::string_view kPeer = "Limits of one peer";
-constexpr std::string_view kPublish = "Publishing over HTTP";
+constexpr std::string_view kTopics = "Topics";
 constexpr std::string_view kOverload = "Overload and shutdown";
 constexpr std::string_view kLog = "Log";
 
@@ -141,10 +142,27 @@ constexpr std::array kTable = {
               "below 1 KiB an ordinary hiccup counts as slow, and above 1 GiB one peer would take "
               "the machine's memory"},
     OptionRow{"queue-full", kPeer, Choice{&ServeSettings::queue_full, kQueueFullWords},
-              "When a peer's queue is full: disconnect it, or drop its oldest waiting messages.",
+              "When a peer's queue is full: disconnect it; drop its oldest waiting messages; or conflate: "
+              "let a newer value of the same topic and key take the place of the one that waits, and "
+              "drop the oldest where that is not enough.",
               ""},
+    OptionRow{"message-rate-max", kPeer,
+              Quantity{Unit::kCount, &ServeSettings::message_rate_max, 0, 1'000'000, "off", {}},
+              "Messages and control frames a second from one peer, a second's worth of them at once; "
+              "more closes with 1008.",
+              "a million a second is more than one worker can read"},
+    OptionRow{"byte-rate-max", kPeer,
+              Quantity{Unit::kBytes, &ServeSettings::byte_rate_max, 0, 1024 * kGiB, "off", {}},
+              "Bytes a second from one peer, a second's worth of them at once; more closes with "
+              "1008. Set it above message-bytes-max.",
+              "no machine reads more than a tebibyte a second"},
 
-    OptionRow{"publish-token", kPublish, Secret{&ServeSettings::publish_token},
+    OptionRow{"topic-window", kTopics,
+              Quantity{Unit::kDuration, &ServeSettings::topic_window, 0, kSecond, "off", {}},
+              "/topics/<name>: messages that come within so long of the first leave in one write, "
+              "unless a subscriber asks for another window (?window=5ms).",
+              "a second is long for a message to wait"},
+    OptionRow{"publish-token", kTopics, Secret{&ServeSettings::publish_token},
               "Bearer token that POST /topics/<name> must bring. Without one, only loopback may "
               "publish. Prefer the environment or the file: "
               "a command line can be read by every user of the machine.",

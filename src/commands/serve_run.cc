@@ -113,7 +113,7 @@ int serve(const ServeConfiguration& configuration) {
   std::signal(SIGPIPE, SIG_IGN);
 
   Server server(settings);
-  add_endpoints(server, settings.publish_token);
+  add_endpoints(server, settings);
   admin::add_admin_endpoints(server);
   if (const auto problem = server.start()) {
     log(LogLevel::kError, "cannot start: " + *problem);

@@ -48,7 +48,10 @@ WorkerSettings Cluster::worker_settings() const {
   settings.close_timeout = options_.close_timeout;
   settings.drain_time = options_.drain_time;
   settings.queue_bytes_max = options_.queue_bytes_max;
-  settings.drop_oldest = options_.queue_full == QueueFullPolicy::kDropOldest;
+  settings.drop_oldest = options_.queue_full != QueueFullPolicy::kDisconnect;
+  settings.conflate = options_.queue_full == QueueFullPolicy::kConflate;
+  settings.message_rate_max = options_.message_rate_max;
+  settings.byte_rate_max = options_.byte_rate_max;
   settings.retry_after_seconds = std::to_string(std::chrono::ceil<std::chrono::seconds>(options_.retry_after).count());
   settings.http.head_bytes_max = options_.head_bytes_max;
   settings.http.body_bytes_max = options_.message_bytes_max;
@@ -77,8 +80,8 @@ std::optional<std::string> Cluster::prepare() {
     wakers_.push_back(std::move(*waker));
     mailboxes_.push_back(std::make_unique<broker::Mailbox>(*wakers_.back(), kMailboxMax));
     const bool is_admin = i == sizing_.workers;
+    workers.push_back(mailboxes_.back().get());
     if (!is_admin) {
-      workers.push_back(mailboxes_.back().get());
       counters_.push_back(std::make_unique<Counters>());
     }
     threads_.push_back(std::make_unique<Thread>());
@@ -159,7 +162,7 @@ void Cluster::run(Thread& thread) {
     settings.ping_interval = Duration(0);
   }
   Worker worker(settings, thread.is_admin ? admin_router_ : router_, thread.is_admin ? *admin_admission_ : *admission_, **loop,
-                *mailboxes_[thread.index], *broker_, *thread.counters);
+                *mailboxes_[thread.index], *broker_, static_cast<std::uint32_t>(thread.index), *thread.counters);
   if (auto problem = open_listeners(thread, **loop, worker)) return thread.started.set_value(std::move(problem));
   if (thread.index == 0) io_name_ = (*loop)->io_name();
   thread.started.set_value(std::nullopt);
@@ -185,8 +188,8 @@ void Cluster::stop() {
   }
 }
 
-bool Cluster::publish(std::string_view topic, MessageKind kind, std::span<const std::byte> payload) {
-  return broker_->publish(make_publication(topic, kind, payload)) == 0;
+bool Cluster::publish(std::string_view topic, MessageKind kind, std::span<const std::byte> payload, const PublishOptions& options) {
+  return broker_->publish(make_publication(topic, kind, payload, options)) == 0;
 }
 
 std::uint64_t Cluster::connections() const {

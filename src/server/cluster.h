@@ -11,7 +11,7 @@
 #include <thread>
 #include <vector>
 
-#include "broker/broker.h"
+#include "broker/memory_broker.h"
 #include "holdfast/options.h"
 #include "net/loop.h"
 #include "server/admission.h"
@@ -33,7 +33,8 @@ class Cluster final : public Publisher {
   std::optional<std::string> start();
   void drain();
   void stop();
-  bool publish(std::string_view topic, MessageKind kind, std::span<const std::byte> payload) override;
+  bool publish(std::string_view topic, MessageKind kind, std::span<const std::byte> payload,
+               const PublishOptions& options = {}) override;
 
   // Any thread, after start().
   const Options& options() const { return options_; }

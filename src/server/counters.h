@@ -52,11 +52,12 @@ enum class Ending : std::uint8_t {
   kViolation,   // the peer broke the protocol
   kTooBig,      // a message above message_bytes_max or fragments_max
   kQueueFull,   // it read too slowly
+  kTooFast,     // above message_rate_max or byte_rate_max
   kHandler,     // the handler closed it
   kDrained,     // the server went away
 };
-inline constexpr std::array<std::string_view, 9> kEndingNames = {
-    "peer_closed", "peer_left", "reset", "pong_missed", "violation", "too_big", "queue_full", "handler", "drained"};
+inline constexpr std::array<std::string_view, 10> kEndingNames = {
+    "peer_closed", "peer_left", "reset", "pong_missed", "violation", "too_big", "queue_full", "too_fast", "handler", "drained"};
 
 // Loop turns by length: bucket i counts those of at most 2^i microseconds; the last takes the rest.
 inline constexpr std::size_t kTurnBuckets = 22;
@@ -77,7 +78,8 @@ struct alignas(64) Counters {
   Counter publications;     // taken from the mailbox
   Counter publications_lost;  // the mailbox was full
   Counter deliveries;       // messages queued for subscribers
-  Counter messages_dropped; // by the policy drop-oldest
+  Counter messages_dropped; // by the policies drop-oldest and conflate
+  Counter messages_conflated; // a newer value took their place before they were sent
   Counter bytes_received;
   Counter bytes_sent;       // handed to the transmit queue
   Counter queued_bytes;     // waiting for slow readers now

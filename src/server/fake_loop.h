@@ -28,6 +28,7 @@ class FakeLoop final : public net::Loop {
   void limit(int descriptor, std::size_t room) { room_[descriptor] = room; }
 
   std::map<int, std::string> sent;
+  std::map<int, int> sends;  // how many
   std::set<int> closed, reset_ones, shut, wants_writable;
   Instant last_deadline{};
 
@@ -60,6 +61,7 @@ class FakeLoop final : public net::Loop {
 
  private:
   void take(int descriptor, std::span<const Bytes> pieces, std::uint32_t tag) {
+    ++sends[descriptor];
     std::string text;
     for (const Bytes piece : pieces) text += as_text(piece);
     const std::size_t room = room_.contains(descriptor) ? room_[descriptor] : text.size();

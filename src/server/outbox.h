@@ -14,17 +14,29 @@ class Outbox {
  public:
   struct Entry {
     SharedBytes bytes;
-    std::uint32_t sent = 0;    // of them, already taken by the socket
-    bool droppable = false;    // one whole message of a topic, none of it sent
+    std::uint32_t sent = 0;        // of them, already taken by the socket
+    bool droppable = false;        // a message of a topic, none of it sent
+    std::uint64_t value = 0;       // what it is the newest value of; 0: of nothing
     Bytes rest() const { return bytes.bytes().subspan(sent); }
   };
 
   bool is_empty() const { return entries_.empty(); }
   std::uint64_t bytes() const { return bytes_; }
 
-  void push(SharedBytes bytes, std::uint32_t sent, bool droppable) {
+  void push(SharedBytes bytes, std::uint32_t sent, bool droppable, std::uint64_t value) {
     bytes_ += bytes.size() - sent;
-    entries_.push_back({std::move(bytes), sent, droppable && sent == 0});
+    entries_.push_back({std::move(bytes), sent, droppable && sent == 0, value});
+  }
+  // Puts a newer value in the place of the one that waits. False when none waits that is still whole.
+  bool replace(std::uint64_t value, const SharedBytes& bytes) {
+    for (auto entry = entries_.rbegin(); entry != entries_.rend(); ++entry) {
+      if (entry->value != value || !entry->droppable) continue;
+      bytes_ += bytes.size();
+      bytes_ -= entry->bytes.size();
+      entry->bytes = bytes;
+      return true;
+    }
+    return false;
   }
   // Takes `count` bytes off the front: the socket has them.
   void consume(std::uint64_t count) {

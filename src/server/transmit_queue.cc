@@ -46,26 +46,22 @@ std::byte* TransmitQueue::reserve(std::size_t size) {
   return at;
 }
 
-std::int32_t TransmitQueue::hold(SharedBytes bytes) {
-  held_.push_back(std::move(bytes));
+std::int32_t TransmitQueue::hold(Held held) {
+  held_.push_back(std::move(held));
   return static_cast<std::int32_t>(held_.size() - 1);
 }
 
-void TransmitQueue::push(int descriptor, bool first, Bytes bytes, std::int32_t shared, bool droppable) {
+void TransmitQueue::push(int descriptor, bool first, Bytes bytes, std::int32_t shared) {
   const auto index = static_cast<std::uint32_t>(pieces_.size());
   std::uint32_t& tail = tails_[descriptor];
   if (first) {
     peers_.push_back(descriptor);
-    pieces_.push_back({bytes, shared, index, droppable});
+    pieces_.push_back({bytes, shared, index});
   } else {
-    pieces_.push_back({bytes, shared, pieces_[tail].next, droppable});
+    pieces_.push_back({bytes, shared, pieces_[tail].next});
     pieces_[tail].next = index;
   }
   tail = index;
-}
-
-SharedBytes TransmitQueue::keep(const Piece& piece) const {
-  return piece.shared >= 0 ? held_[static_cast<std::size_t>(piece.shared)] : SharedBytes::copy_of(piece.bytes);
 }
 
 void TransmitQueue::clear() {

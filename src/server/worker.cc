@@ -8,8 +8,6 @@
 namespace holdfast::server {
 namespace {
 
-// Mail of one turn: a flood of publications must not keep the worker from its sockets.
-constexpr std::uint32_t kMailPerTurn = 256;
 // Below so many arrivals a second, a turn for each costs too little to make anyone wait.
 constexpr std::uint32_t kBusyArrivalsPerSecond = 250;
 constexpr Duration kWindow = std::chrono::seconds(1);
@@ -21,7 +19,7 @@ constexpr Duration kDrainStep = std::chrono::milliseconds(20);
 }  // namespace
 
 Worker::Worker(const WorkerSettings& settings, const Router& router, Admission& admission, net::Loop& loop,
-               broker::Mailbox& mailbox, broker::Broker& broker, Counters& counters)
+               broker::Mailbox& mailbox, broker::Broker& broker, std::uint32_t number, Counters& counters)
     : settings_(settings),
       router_(router),
       admission_(admission),
@@ -31,7 +29,9 @@ Worker::Worker(const WorkerSettings& settings, const Router& router, Admission& 
       counters_(counters),
       table_(settings.descriptors),
       transmit_(settings.descriptors),
-      topics_(settings.descriptors),
+      number_(number),
+      topics_(settings.descriptors, this),
+      rates_(settings.descriptors, settings.message_rate_max, settings.byte_rate_max),
       keepalive_(table_, settings.ping_interval),
       heads_(settings.handshake_timeout),
       pongs_(settings.pong_timeout),
@@ -49,6 +49,7 @@ void Worker::turn() {
   has_newcomers_ = false;
   while (auto completion = loop_.next()) dispatch(*completion);
   take_mail();
+  run_windows();
   run_deadlines();
   if (draining_) run_drain();
   flush();
@@ -92,32 +93,13 @@ void Worker::dispatch(const net::Completion& completion) {
   }
 }
 
-void Worker::take_mail() {
-  for (std::uint32_t taken = 0; taken < kMailPerTurn; ++taken) {
-    const auto publication = mailbox_.next();
-    if (!publication) return;
-    prompt_until_ = loop_.now() + kPromptFor;
-    counters_.publications.add();
-    const SharedBytes& wire = (*publication)->wire;
-    std::int32_t held = -1;
-    topics_.for_each((*publication)->topic, [&](std::uint32_t subscriber) {
-      Connection& connection = table_[static_cast<int>(subscriber)];
-      if (connection.state != State::kOpen) return;
-      if (held < 0) held = transmit_.hold(wire);
-      counters_.deliveries.add();
-      queue(static_cast<int>(subscriber), connection, wire.bytes(), held, true);
-    });
-  }
-  mailbox_.wake();
-}
-
 void Worker::run_deadlines() {
   const Instant now = loop_.now();
   keepalive_.run(now, [&](int descriptor, Connection& connection) {
     counters_.pings_sent.add();
     pongs_.push(descriptor, now);
     // One that has unsent bytes is sent nothing more: if it does not read, the ping would only lie behind them.
-    queue(descriptor, connection, protocol::kPingFrame, -1, false);
+    queue(descriptor, connection, protocol::kPingFrame, -1);
   });
   while (const auto due = pongs_.pop_due(now)) {
     Connection& connection = table_[due->descriptor];
@@ -167,7 +149,7 @@ void Worker::run_drain() {
 }
 
 Instant Worker::next_due() const {
-  Instant due = std::min({keepalive_.next_due(), heads_.next_due(), closes_.next_due()});
+  Instant due = std::min({keepalive_.next_due(), heads_.next_due(), closes_.next_due(), windows_.next_due()});
   if (const Instant pong_due = pongs_.next_due(); pong_due != kNever) due = std::min(due, pong_due + kPongSlack);
   if (draining_ && !is_empty()) due = std::min(due, loop_.now() + kDrainStep);
   return due;
@@ -195,36 +177,12 @@ void Worker::note_turn() {
   window_count_ = 0;
 }
 
-bool Worker::publish(std::string_view topic, MessageKind kind, std::span<const std::byte> payload) {
-  const std::uint32_t refused = broker_.publish(make_publication(topic, kind, payload));
-  counters_.publications_lost.add(refused);
-  return refused == 0;
-}
-
-broker::SharedPublication make_publication(std::string_view topic, MessageKind kind, Bytes payload) {
-  const auto opcode = kind == MessageKind::kText ? protocol::Opcode::kText : protocol::Opcode::kBinary;
-  const std::size_t header = protocol::frame_header_bytes(payload.size(), false);
-  broker::Publication publication{std::string(topic), SharedBytes::allocate(header + payload.size())};
-  std::byte* out = publication.wire.mutable_bytes().data();
-  protocol::write_frame_header(out, opcode, true, payload.size());
-  std::copy(payload.begin(), payload.end(), out + header);
-  return std::make_shared<const broker::Publication>(std::move(publication));
-}
-
-void Worker::subscribe(int descriptor, std::string_view topic) {
-  topics_.subscribe(static_cast<std::uint32_t>(descriptor), topic);
-}
-
-void Worker::unsubscribe(int descriptor, std::string_view topic) {
-  topics_.unsubscribe(static_cast<std::uint32_t>(descriptor), topic);
-}
-
 }  // namespace holdfast::server
 
 namespace holdfast {
 
 void Peer::send(MessageKind kind, std::span<const std::byte> payload) { worker_->send(descriptor_, kind, payload); }
-void Peer::subscribe(std::string_view topic) { worker_->subscribe(descriptor_, topic); }
+void Peer::subscribe(std::string_view topic, const SubscribeOptions& options) { worker_->subscribe(descriptor_, topic, options); }
 void Peer::unsubscribe(std::string_view topic) { worker_->unsubscribe(descriptor_, topic); }
 void Peer::close(std::uint16_t code, std::string_view reason) {
   worker_->close(descriptor_, code, reason, server::Ending::kHandler);

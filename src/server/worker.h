@@ -20,8 +20,10 @@
 #include "server/counters.h"
 #include "server/deadline_queue.h"
 #include "server/keepalive.h"
+#include "server/peer_rates.h"
 #include "server/router.h"
 #include "server/transmit_queue.h"
+#include "server/windows.h"
 #include "topics/topic_index.h"
 
 namespace holdfast::server {
@@ -30,7 +32,10 @@ namespace holdfast::server {
 struct WorkerSettings {
   Duration ping_interval, pong_timeout, idle_batch, handshake_timeout, close_timeout, drain_time;
   std::uint64_t queue_bytes_max;
-  bool drop_oldest;
+  bool drop_oldest;                // else a peer whose queue is full is disconnected
+  bool conflate;                   // a newer value replaces the one that waits in a peer's queue
+  std::uint32_t message_rate_max;  // of one peer, a second
+  std::uint64_t byte_rate_max;
   std::string retry_after_seconds;
   protocol::HttpLimits http;
   protocol::SessionLimits session;
@@ -39,13 +44,13 @@ struct WorkerSettings {
 };
 
 // A message on its way to everyone who wants `topic`: copied and framed once, here. Any thread.
-broker::SharedPublication make_publication(std::string_view topic, MessageKind kind, Bytes payload);
+broker::SharedPublication make_publication(std::string_view topic, MessageKind kind, Bytes payload, const PublishOptions& options);
 
-class Worker final : public Publisher {
+class Worker final : public Publisher, private topics::TopicListener {
  public:
-  // All outlive the worker. `broker` carries what handlers publish, to this worker's mailbox too.
+  // All outlive the worker. `broker` carries what handlers publish, to this worker's mailbox too, which it knows by `number`.
   Worker(const WorkerSettings& settings, const Router& router, Admission& admission, net::Loop& loop, broker::Mailbox& mailbox,
-         broker::Broker& broker, Counters& counters);
+         broker::Broker& broker, std::uint32_t number, Counters& counters);
   ~Worker() override;
 
   // One round: wait, take what came, say what is due, and sleep no longer than there is nothing to do.
@@ -57,21 +62,29 @@ class Worker final : public Publisher {
 
   // What Peer does.
   void send(int descriptor, MessageKind kind, Bytes payload);
-  void subscribe(int descriptor, std::string_view topic);
+  void subscribe(int descriptor, std::string_view topic, const SubscribeOptions& options);
   void unsubscribe(int descriptor, std::string_view topic);
   void close(int descriptor, std::uint16_t code, std::string_view reason, Ending ending);
 
-  bool publish(std::string_view topic, MessageKind kind, std::span<const std::byte> payload) override;
+  bool publish(std::string_view topic, MessageKind kind, std::span<const std::byte> payload,
+               const PublishOptions& options = {}) override;
 
  private:
   // worker.cc
   void dispatch(const net::Completion& completion);
-  void take_mail();
   void run_deadlines();
   void run_drain();
   Instant next_due() const;
   Instant not_before() const;
   void note_turn();
+  // worker_topics.cc
+  void take_mail();
+  void run_windows();
+  void fan_out(std::string_view key, std::span<const broker::SharedPublication> run);
+  TransmitQueue::Held join(std::span<const broker::SharedPublication> run) const;
+  std::uint64_t value_of(const broker::Publication& publication) const;
+  void topic_began(std::string_view key) override;
+  void topic_ended(std::string_view key) override;
   // worker_requests.cc
   void accepted(int descriptor);
   void take_request(int descriptor, Connection& connection, MutableBytes bytes);
@@ -84,10 +97,11 @@ class Worker final : public Publisher {
   // worker_frames.cc
   void take_frames(int descriptor, Connection& connection, MutableBytes bytes);
   void take_event(int descriptor, Connection& connection, const protocol::Event& event);
+  void take_too_much(int descriptor, Connection& connection);
   void take_violation(int descriptor, Connection& connection, const protocol::Event& event);
   // worker_sends.cc
-  void queue(int descriptor, Connection& connection, Bytes bytes, std::int32_t shared, bool droppable);
-  void queue_behind(int descriptor, Connection& connection, SharedBytes bytes, bool droppable);
+  void queue(int descriptor, Connection& connection, Bytes bytes, std::int32_t shared);
+  void keep(int descriptor, Outbox& outbox, const TransmitQueue::Piece& piece, std::uint32_t taken);
   void flush();
   void submit(int descriptor);
   void take_unsent(const net::Unsent& unsent);
@@ -111,10 +125,14 @@ class Worker final : public Publisher {
 
   ConnectionTable table_;
   TransmitQueue transmit_;
+  const std::uint32_t number_;
   topics::TopicIndex topics_;
+  Windows windows_;
+  PeerRates rates_;
   Keepalive keepalive_;
   DeadlineQueue heads_, pongs_, closes_;
   std::vector<net::Descriptor> listeners_;
+  std::vector<broker::SharedPublication> mail_;  // of this turn
   std::unique_ptr<protocol::HttpRequestParser> spare_parser_;
   std::unique_ptr<std::uint32_t, void (*)(void*)> address_hashes_;  // only with a limit per address
 

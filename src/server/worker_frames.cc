@@ -16,7 +16,10 @@ void Worker::take_frames(int descriptor, Connection& connection, MutableBytes by
   protocol::Session session =
       connection.busy != nullptr && connection.busy->session ? std::move(*connection.busy->session)
                                                              : protocol::Session(protocol::Role::kServer, &settings_.session);
+  const bool limited = rates_.are_limited();
+  if (limited && !rates_.take_bytes(descriptor, loop_.now(), bytes.size())) return take_too_much(descriptor, connection);
   while (const auto event = session.next(bytes)) {
+    if (limited && !rates_.take_message(descriptor, loop_.now())) return take_too_much(descriptor, connection);
     take_event(descriptor, connection, *event);
     // The handler, or what the peer said, may have ended it: then nothing that follows is to be read.
     if (connection.state != State::kOpen && connection.state != State::kClosing) break;
@@ -43,7 +46,7 @@ void Worker::take_event(int descriptor, Connection& connection, const protocol::
       std::byte* out = transmit_.reserve(protocol::kFrameHeaderBytesMax + event.payload.size());
       const std::size_t header = protocol::write_frame_header(out, protocol::Opcode::kPong, true, event.payload.size());
       std::copy(event.payload.begin(), event.payload.end(), out + header);
-      return queue(descriptor, connection, {out, header + event.payload.size()}, -1, false);
+      return queue(descriptor, connection, {out, header + event.payload.size()}, -1);
     }
     case Kind::kText:
     case Kind::kBinary: {
@@ -58,7 +61,7 @@ void Worker::take_event(int descriptor, Connection& connection, const protocol::
       if (is_open) {
         // RFC 6455 5.5.1: a Close is answered with a Close, usually of the same code.
         std::byte* out = transmit_.reserve(protocol::kCloseFrameBytesMax);
-        queue(descriptor, connection, {out, protocol::write_close_frame(out, event.code, {})}, -1, false);
+        queue(descriptor, connection, {out, protocol::write_close_frame(out, event.code, {})}, -1);
         connection.ending = static_cast<std::uint8_t>(Ending::kPeerClosed);
       }
       const auto ending = static_cast<Ending>(connection.ending);
@@ -72,6 +75,14 @@ void Worker::take_event(int descriptor, Connection& connection, const protocol::
     case Kind::kViolation:
       return take_violation(descriptor, connection, event);
   }
+}
+
+// One that talks too fast (RFC 6455 7.4.1, 1008).
+void Worker::take_too_much(int descriptor, Connection& connection) {
+  if (connection.state == State::kOpen) close(descriptor, 1008, "too many messages", Ending::kTooFast);
+  linger(descriptor, connection, Ending::kTooFast);
+  if (connection.busy != nullptr) connection.busy->session.reset();
+  connection.rest();
 }
 
 // RFC 6455 7.1.7: say why, end the sending side, and read no more.
@@ -90,7 +101,7 @@ void Worker::close(int descriptor, std::uint16_t code, std::string_view reason, 
   Connection& connection = table_[descriptor];
   if (connection.state != State::kOpen) return;
   std::byte* out = transmit_.reserve(protocol::kCloseFrameBytesMax);
-  queue(descriptor, connection, {out, protocol::write_close_frame(out, code, reason)}, -1, false);
+  queue(descriptor, connection, {out, protocol::write_close_frame(out, code, reason)}, -1);
   connection.state = State::kClosing;
   connection.ending = static_cast<std::uint8_t>(ending);
   connection.since = tick_of(loop_.now());
@@ -108,7 +119,7 @@ void Worker::send(int descriptor, MessageKind kind, Bytes payload) {
   const std::size_t header = protocol::write_frame_header(out, opcode, true, payload.size());
   std::copy(payload.begin(), payload.end(), out + header);
   counters_.messages_sent.add();
-  queue(descriptor, connection, {out, header + payload.size()}, -1, false);
+  queue(descriptor, connection, {out, header + payload.size()}, -1);
 }
 
 }  // namespace holdfast::server

@@ -141,13 +141,14 @@ void Worker::upgrade(int descriptor, Connection& connection, const protocol::Htt
     return refuse(descriptor, connection, status, Refusal::kForbidden);
   }
   std::byte* out = transmit_.reserve(protocol::kHandshakeResponseBytesMax);
-  queue(descriptor, connection, {out, protocol::write_handshake_response(out, verdict.key)}, -1, false);
+  queue(descriptor, connection, {out, protocol::write_handshake_response(out, verdict.key)}, -1);
   connection.state = State::kOpen;
   connection.clear(Connection::kKeptAlive);
   connection.since = tick_of(loop_.now());
   counters_.opened.add();
   counters_.connections.add();
   keepalive_.wake(loop_.now());
+  if (rates_.are_limited()) rates_.reset(descriptor);
   Peer peer(*this, descriptor);
   handler.open(peer, view);
 }
@@ -193,7 +194,7 @@ void Worker::send_text(int descriptor, std::string_view text) {
   Connection& connection = table_[descriptor];
   std::byte* out = transmit_.reserve(text.size());
   std::copy(as_bytes(text).begin(), as_bytes(text).end(), out);
-  queue(descriptor, connection, {out, text.size()}, -1, false);
+  queue(descriptor, connection, {out, text.size()}, -1);
 }
 
 // The request did not come in time (RFC 9110 15.5.9). One that was answered before and asks nothing more just ends.

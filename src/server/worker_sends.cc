@@ -8,22 +8,36 @@
 
 namespace holdfast::server {
 
-void Worker::queue(int descriptor, Connection& connection, Bytes bytes, std::int32_t shared, bool droppable) {
-  if (connection.busy != nullptr && !connection.busy->outbox.is_empty()) {
-    const TransmitQueue::Piece piece{bytes, shared, 0, droppable};
-    return queue_behind(descriptor, connection, transmit_.keep(piece), droppable);
-  }
+void Worker::queue(int descriptor, Connection& connection, Bytes bytes, std::int32_t shared) {
   counters_.bytes_sent.add(bytes.size());
-  transmit_.push(descriptor, !connection.has(Connection::kQueued), bytes, shared, droppable);
+  if (connection.busy != nullptr && !connection.busy->outbox.is_empty()) {
+    return keep(descriptor, connection.busy->outbox, {bytes, shared}, 0);
+  }
+  transmit_.push(descriptor, !connection.has(Connection::kQueued), bytes, shared);
   connection.set(Connection::kQueued);
 }
 
-// Behind bytes that wait for the socket.
-void Worker::queue_behind(int descriptor, Connection& connection, SharedBytes bytes, bool droppable) {
-  counters_.bytes_sent.add(bytes.size());
-  counters_.queued_bytes.add(bytes.size());
-  connection.busy->outbox.push(std::move(bytes), 0, droppable);
-  if (connection.busy->outbox.bytes() > settings_.queue_bytes_max) overfull_.push_back(descriptor);
+// Behind bytes that wait for the socket; `taken` bytes of the piece went out. Messages that were joined for sending part again: each
+// may be dropped, or give its place to a newer value, alone.
+void Worker::keep(int descriptor, Outbox& outbox, const TransmitQueue::Piece& piece, std::uint32_t taken) {
+  const std::uint64_t before = outbox.bytes();
+  const auto messages = transmit_.messages(piece);
+  if (messages.empty()) outbox.push(SharedBytes::copy_of(piece.bytes), taken, false, 0);
+  for (const TransmitQueue::Message& message : messages) {
+    const auto size = static_cast<std::uint32_t>(message.bytes.size());
+    if (taken >= size) {
+      taken -= size;
+      continue;
+    }
+    if (message.value != 0 && taken == 0 && outbox.replace(message.value, message.bytes)) {
+      counters_.messages_conflated.add();
+    } else {
+      outbox.push(message.bytes, taken, true, message.value);
+    }
+    taken = 0;
+  }
+  counters_.queued_bytes.add(outbox.bytes() - before);
+  if (outbox.bytes() > settings_.queue_bytes_max) overfull_.push_back(descriptor);
 }
 
 void Worker::flush() {
@@ -78,21 +92,18 @@ void Worker::take_unsent(const net::Unsent& unsent) {
 
 void Worker::keep_rest(int descriptor, Connection& connection, std::uint32_t first, std::uint32_t count, std::uint32_t taken) {
   Outbox& outbox = connection.make_busy().outbox;
-  const std::uint64_t before = outbox.bytes();
   std::uint32_t index = first;
   for (; count > 0; --count) {
     const TransmitQueue::Piece& piece = transmit_.piece(index);
     index = piece.next;
     const auto size = static_cast<std::uint32_t>(piece.bytes.size());
-    if (taken < size) outbox.push(transmit_.keep(piece), taken, piece.droppable);
+    if (taken < size) keep(descriptor, outbox, piece, taken);
     taken -= std::min(taken, size);
   }
-  counters_.queued_bytes.add(outbox.bytes() - before);
   if (!connection.has(Connection::kWaitsWritable)) {
     connection.set(Connection::kWaitsWritable);
     loop_.want_writable(descriptor);
   }
-  if (outbox.bytes() > settings_.queue_bytes_max) overfull_.push_back(descriptor);
 }
 
 // There is room in the socket again.

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "protocol/frame.h"
+#include "broker/memory_broker.h"
 #include "server/fake_loop.h"
 
 namespace holdfast::server {
@@ -16,10 +17,11 @@ using testing::StartsWith;
 
 class Echo final : public Handler {
  public:
-  void open(Peer& peer, const Request&) override { peer.subscribe("news"); }
+  void open(Peer& peer, const Request&) override { peer.subscribe("news", options); }
   void message(Peer& peer, MessageKind kind, std::span<const std::byte> payload) override { peer.send(kind, payload); }
   void close(Peer&, std::uint16_t code) override { codes.push_back(code); }
   std::vector<int> codes;
+  SubscribeOptions options;
 };
 
 constexpr std::string_view kUpgrade =
@@ -53,7 +55,7 @@ class WorkerTest : public testing::Test {
 
   Worker& worker() {
     if (worker_ == nullptr) {
-      worker_ = std::make_unique<Worker>(settings_, router_, admission_, loop_, mailbox_, broker_, counters_);
+      worker_ = std::make_unique<Worker>(settings_, router_, admission_, loop_, mailbox_, broker_, 0, counters_);
     }
     return *worker_;
   }
@@ -185,6 +187,85 @@ TEST_F(WorkerTest, DeliversAPublicationToEverySubscriberAndKeepsWhatASocketDidNo
   worker().turn();
   EXPECT_EQ(loop_.sent[6], wire + "\x81\x01" "2");
   EXPECT_EQ(counters_.queued_bytes.read(), 0u);
+}
+
+TEST_F(WorkerTest, SendsWhatIsDueInOneTurnInOnePieceAndPartsItForASlowReader) {
+  open(5);
+  open(6);
+  loop_.limit(6, 7);
+  for (const char* text : {"one", "two", "three"}) worker().publish("news", MessageKind::kText, as_bytes(std::string_view(text)));
+  worker().turn();
+  EXPECT_EQ(loop_.sent[5], "\x81\x03one\x81\x03two\x81\x05three");
+  EXPECT_EQ(loop_.sends[5], 2);  // the handshake, and this
+  EXPECT_EQ(counters_.deliveries.read(), 6u);
+  EXPECT_EQ(loop_.sent[6], "\x81\x03one\x81\x03");
+  loop_.limit(6, 100);
+  loop_.make_writable(6);
+  worker().turn();
+  EXPECT_EQ(loop_.sent[6], loop_.sent[5]);
+}
+
+TEST_F(WorkerTest, GathersTheMessagesOfAWindowForThoseWhoAskForIt) {
+  echo_->options = {.window = milliseconds(5)};
+  open(5);
+  worker().publish("news", MessageKind::kText, as_bytes("1"));
+  worker().turn();
+  EXPECT_EQ(loop_.sent[5], "");
+  worker().turn();
+  EXPECT_EQ(loop_.last_deadline, loop_.now() + milliseconds(5));
+  worker().publish("news", MessageKind::kText, as_bytes("2"));
+  loop_.advance(milliseconds(4));
+  worker().turn();
+  EXPECT_EQ(loop_.sent[5], "");
+  loop_.advance(milliseconds(1));
+  worker().turn();
+  EXPECT_EQ(loop_.sent[5], "\x81\x01" "1\x81\x01" "2");
+  loop_.end(5);
+  worker().turn();
+  EXPECT_EQ(broker_.publish(make_publication("news", MessageKind::kText, as_bytes("3"), {})), 0u);
+  EXPECT_FALSE(mailbox_.next()) << "the last subscriber took the worker's interest along";
+}
+
+TEST_F(WorkerTest, SendsOnlyTheNewestOfEachKeyInAConflatedWindow) {
+  echo_->options = {.window = milliseconds(5), .conflate = true};
+  open(5);
+  for (const char* price : {"a1", "b1", "a2", "a3"}) {
+    worker().publish("news", MessageKind::kText, as_bytes(std::string_view(price)), {.key = std::string_view(price, 1)});
+  }
+  worker().turn();
+  loop_.advance(milliseconds(5));
+  worker().turn();
+  EXPECT_EQ(loop_.sent[5], "\x81\x02" "b1\x81\x02" "a3");
+  EXPECT_EQ(counters_.messages_conflated.read(), 2u);
+}
+
+TEST_F(WorkerTest, ReplacesOlderValuesInASlowReadersQueueWhereThatIsThePolicy) {
+  settings_.drop_oldest = settings_.conflate = true;
+  open(5);
+  loop_.limit(5, 2);
+  for (const char* price : {"a1", "b1", "a2", "b2", "a3"}) {
+    worker().publish("news", MessageKind::kText, as_bytes(std::string_view(price)), {.key = std::string_view(price, 1)});
+    worker().turn();
+  }
+  EXPECT_EQ(counters_.messages_conflated.read(), 2u);  // a1 had begun to leave
+  loop_.limit(5, 1000);
+  loop_.make_writable(5);
+  worker().turn();
+  EXPECT_EQ(loop_.sent[5], "\x81\x02" "a1\x81\x02" "b2\x81\x02" "a3");
+  EXPECT_EQ(counters_.queued_bytes.read(), 0u);
+}
+
+TEST_F(WorkerTest, ClosesAPeerThatTalksTooFast) {
+  settings_.message_rate_max = 3;
+  open(5);
+  open(6);
+  for (int i = 0; i < 4; ++i) loop_.receive(5, frame(protocol::Opcode::kText, std::to_string(i)));
+  for (int i = 0; i < 3; ++i) loop_.receive(6, frame(protocol::Opcode::kText, std::to_string(i)));
+  worker().turn();
+  EXPECT_THAT(loop_.sent[5], StartsWith("\x81\x01" "0\x81\x01" "1\x81\x01" "2\x88"));
+  EXPECT_THAT(loop_.sent[5], HasSubstr("\x03\xF0too many messages"));
+  EXPECT_EQ(loop_.sent[6], "\x81\x01" "0\x81\x01" "1\x81\x01" "2");
+  EXPECT_EQ(counters_.of(Ending::kTooFast).read(), 1u);
 }
 
 TEST_F(WorkerTest, DisconnectsAReaderThatIsTooSlow) {

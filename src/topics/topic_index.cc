@@ -11,8 +11,8 @@ constexpr std::uint32_t kListed = 1u << 31;
 
 }  // namespace
 
-TopicIndex::TopicIndex(std::uint32_t subscribers)
-    : chosen_(static_cast<std::uint32_t*>(std::calloc(subscribers, sizeof(std::uint32_t)))) {
+TopicIndex::TopicIndex(std::uint32_t subscribers, TopicListener* listener)
+    : listener_(listener), chosen_(static_cast<std::uint32_t*>(std::calloc(subscribers, sizeof(std::uint32_t)))) {
   CHECK(chosen_ != nullptr);
 }
 
@@ -35,6 +35,7 @@ std::uint32_t TopicIndex::id_of(std::string_view topic) {
     topics_[id] = {std::string(topic), roaring_bitmap_create()};
   }
   ids_.emplace(topic, id);
+  if (listener_ != nullptr) listener_->topic_began(topic);
   return id;
 }
 
@@ -114,6 +115,7 @@ void TopicIndex::leave(std::uint32_t subscriber, std::uint32_t id) {
   if (!roaring_bitmap_is_empty(topic.subscribers)) return;
   roaring_bitmap_free(topic.subscribers);
   ids_.erase(topic.name);
+  if (listener_ != nullptr) listener_->topic_ended(topic.name);
   topic = {{}, nullptr};
   free_ids_.push_back(id);
 }

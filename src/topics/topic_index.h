@@ -17,11 +17,20 @@
 
 namespace holdfast::topics {
 
+// Told when a topic gets its first subscriber here and when it loses its last one.
+class TopicListener {
+ public:
+  virtual ~TopicListener() = default;
+  virtual void topic_began(std::string_view topic) = 0;
+  virtual void topic_ended(std::string_view topic) = 0;
+};
+
 // Used by one thread.
 class TopicIndex {
  public:
-  // Room for subscribers below `subscribers`: address space alone.
-  explicit TopicIndex(std::uint32_t subscribers);
+  // Room for subscribers below `subscribers`: address space alone. `listener` may be null and outlives the index; the index's own end
+  // tells it nothing.
+  explicit TopicIndex(std::uint32_t subscribers, TopicListener* listener = nullptr);
   ~TopicIndex();
   TopicIndex(const TopicIndex&) = delete;
   TopicIndex& operator=(const TopicIndex&) = delete;
@@ -63,6 +72,7 @@ class TopicIndex {
   void forget(std::uint32_t subscriber, std::uint32_t id);
   void leave(std::uint32_t subscriber, std::uint32_t id);
 
+  TopicListener* listener_;
   std::uint32_t* chosen_;  // 0: none; id + 1: one topic; kListed | place: lists_[place]
   boost::unordered_flat_map<std::string, std::uint32_t, Hash, std::equal_to<>> ids_;
   std::vector<Topic> topics_;

@@ -1,0 +1,74 @@
+#pragma once
+
+// Subscribers who take the messages of a topic together: what comes within a window leaves as one write, and those who ask for it get
+// only the newest value of each key.
+//
+// Subscribers of one topic with the same wishes form a Window. Its key is a topic of its own in the worker's TopicIndex: the name, a
+// zero byte, the wishes. So a Window costs memory once, and a subscriber no more than any other.
+
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <boost/unordered/unordered_flat_map.hpp>
+
+#include "base/time.h"
+#include "broker/publication.h"
+#include "holdfast/handler.h"
+
+namespace holdfast::server {
+
+class Windows {
+ public:
+  using Batch = std::vector<broker::SharedPublication>;
+
+  // The key under which a subscriber with these wishes is found, `topic` itself when it has none.
+  static std::string key_of(std::string_view topic, const SubscribeOptions& options);
+  // The topic in a key.
+  static std::string_view topic_of(std::string_view key) { return key.substr(0, key.find('\0')); }
+
+  // The first subscriber of this key came, the last one went.
+  void open(std::string_view topic, const SubscribeOptions& options);
+  void close(std::string_view key);
+  // The keys of a topic's windows.
+  std::vector<std::string> keys_of(std::string_view topic) const;
+
+  // Messages of one topic, in their order. Returns how many older values they took the place of.
+  std::uint32_t add(std::string_view topic, std::span<const broker::SharedPublication> run, Instant now);
+  Instant next_due() const { return due_.empty() ? kNever : due_.begin()->first; }
+  // Calls deliver(key, batch) for each window that is due.
+  template <class Deliver>
+  void run(Instant now, Deliver deliver) {
+    while (!due_.empty() && due_.begin()->first <= now) {
+      Window& window = *due_.begin()->second;
+      due_.erase(due_.begin());
+      window.is_due = false;
+      window.bytes = 0;
+      const Batch batch = std::move(window.waiting);
+      window.waiting.clear();
+      deliver(std::string_view(window.key), batch);
+    }
+  }
+  bool is_empty() const { return windows_.empty(); }
+
+ private:
+  struct Window {
+    std::string key;
+    Duration length;
+    bool conflate;
+    bool is_due = false;  // it stands in due_
+    std::size_t bytes = 0;
+    Batch waiting;
+  };
+
+  void add(Window& window, const broker::SharedPublication& publication, std::uint32_t& replaced);
+  void make_due(Window& window, Instant at);
+
+  boost::unordered_flat_map<std::string, std::vector<std::unique_ptr<Window>>> windows_;  // by topic
+  std::multimap<Instant, Window*> due_;
+};
+
+}  // namespace holdfast::server

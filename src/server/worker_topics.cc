@@ -1,0 +1,146 @@
+// Publications on their way to this worker's subscribers.
+
+#include <algorithm>
+#include <boost/container_hash/hash.hpp>
+
+#include "protocol/frame.h"
+#include "server/worker.h"
+
+namespace holdfast::server {
+namespace {
+
+// Mail of one turn: a flood of publications must not keep the worker from its sockets.
+constexpr std::size_t kMailPerTurn = 256;
+// Publications that leave together are copied together, once, so that a peer's send is one piece and not many. Up to so much.
+constexpr std::size_t kJoinBytesMax = 32 * 1024;
+constexpr std::size_t kTopicBytesMax = 1024;
+constexpr std::chrono::milliseconds kWindowMax{1000};
+
+bool is_topic(std::string_view name) {
+  return !name.empty() && name.size() <= kTopicBytesMax && name.find('\0') == std::string_view::npos;
+}
+
+}  // namespace
+
+void Worker::take_mail() {
+  mail_.clear();
+  while (mail_.size() < kMailPerTurn) {
+    auto publication = mailbox_.next();
+    if (!publication) break;
+    mail_.push_back(std::move(*publication));
+  }
+  if (mail_.empty()) return;
+  if (mail_.size() == kMailPerTurn) mailbox_.wake();
+  prompt_until_ = loop_.now() + std::chrono::seconds(1);
+  counters_.publications.add(mail_.size());
+  // Runs of one topic: those behind each other in the mail, so that a peer sees different topics in the order of their publication.
+  for (auto first = mail_.begin(); first != mail_.end();) {
+    const std::string_view topic = (*first)->topic;
+    const auto last = std::find_if(first, mail_.end(), [&](const auto& one) { return one->topic != topic; });
+    const std::span<const broker::SharedPublication> run(first, last);
+    fan_out(topic, run);
+    counters_.messages_conflated.add(windows_.add(topic, run, loop_.now()));
+    first = last;
+  }
+}
+
+void Worker::run_windows() {
+  windows_.run(loop_.now(), [&](std::string_view key, const Windows::Batch& batch) { fan_out(key, batch); });
+}
+
+// To everyone who is found under `key`.
+void Worker::fan_out(std::string_view key, std::span<const broker::SharedPublication> run) {
+  if (topics_.subscriber_count(key) == 0) return;
+  while (!run.empty()) {
+    std::size_t count = 0, bytes = 0;
+    do {
+      bytes += run[count++]->wire.size();
+    } while (count < run.size() && bytes + run[count]->wire.size() <= kJoinBytesMax);
+    const auto part = run.first(count);
+    run = run.subspan(count);
+    TransmitQueue::Held joined = join(part);
+    const Bytes wire = joined.bytes.bytes();
+    const std::int32_t held = transmit_.hold(std::move(joined));
+    topics_.for_each(key, [&](std::uint32_t subscriber) {
+      const auto descriptor = static_cast<int>(subscriber);
+      Connection& connection = table_[descriptor];
+      if (connection.state != State::kOpen) return;
+      counters_.deliveries.add(part.size());
+      queue(descriptor, connection, wire, held);
+    });
+  }
+}
+
+TransmitQueue::Held Worker::join(std::span<const broker::SharedPublication> run) const {
+  TransmitQueue::Held held;
+  std::size_t size = 0;
+  for (const auto& publication : run) {
+    held.messages.push_back({publication->wire, value_of(*publication)});
+    size += publication->wire.size();
+  }
+  if (run.size() == 1) {
+    held.bytes = run[0]->wire;
+    return held;
+  }
+  held.bytes = SharedBytes::allocate(size);
+  std::byte* out = held.bytes.mutable_bytes().data();
+  for (const auto& publication : run) {
+    const Bytes wire = publication->wire.bytes();
+    out = std::copy(wire.begin(), wire.end(), out);
+  }
+  return held;
+}
+
+std::uint64_t Worker::value_of(const broker::Publication& publication) const {
+  if (!settings_.conflate) return 0;
+  std::size_t hash = boost::hash<std::string>()(publication.topic);
+  boost::hash_combine(hash, publication.key);
+  return hash == 0 ? 1 : hash;
+}
+
+bool Worker::publish(std::string_view topic, MessageKind kind, std::span<const std::byte> payload, const PublishOptions& options) {
+  const std::uint32_t refused = broker_.publish(make_publication(topic, kind, payload, options));
+  counters_.publications_lost.add(refused);
+  return refused == 0;
+}
+
+broker::SharedPublication make_publication(std::string_view topic, MessageKind kind, Bytes payload, const PublishOptions& options) {
+  const auto opcode = kind == MessageKind::kText ? protocol::Opcode::kText : protocol::Opcode::kBinary;
+  const std::size_t header = protocol::frame_header_bytes(payload.size(), false);
+  broker::Publication publication{std::string(topic), SharedBytes::allocate(header + payload.size()), std::string(options.key)};
+  std::byte* out = publication.wire.mutable_bytes().data();
+  protocol::write_frame_header(out, opcode, true, payload.size());
+  std::copy(payload.begin(), payload.end(), out + header);
+  return std::make_shared<const broker::Publication>(std::move(publication));
+}
+
+void Worker::subscribe(int descriptor, std::string_view topic, const SubscribeOptions& options) {
+  if (!is_topic(topic)) return;
+  SubscribeOptions wishes = options;
+  wishes.window = std::clamp(options.window, std::chrono::milliseconds(0), kWindowMax);
+  const auto subscriber = static_cast<std::uint32_t>(descriptor);
+  const std::string key = Windows::key_of(topic, wishes);
+  if (wishes.window.count() > 0 && topics_.subscriber_count(key) == 0) windows_.open(topic, wishes);
+  if (!topics_.subscribe(subscriber, key)) return;
+  // Once each: the wishes of before are gone.
+  if (key != topic) topics_.unsubscribe(subscriber, topic);
+  for (const std::string& other : windows_.keys_of(topic)) {
+    if (other != key) topics_.unsubscribe(subscriber, other);
+  }
+}
+
+void Worker::unsubscribe(int descriptor, std::string_view topic) {
+  if (!is_topic(topic)) return;
+  const auto subscriber = static_cast<std::uint32_t>(descriptor);
+  topics_.unsubscribe(subscriber, topic);
+  for (const std::string& key : windows_.keys_of(topic)) topics_.unsubscribe(subscriber, key);
+}
+
+void Worker::topic_began(std::string_view key) { broker_.gain_interest(number_, Windows::topic_of(key)); }
+
+void Worker::topic_ended(std::string_view key) {
+  broker_.lose_interest(number_, Windows::topic_of(key));
+  if (!windows_.is_empty()) windows_.close(key);
+}
+
+}  // namespace holdfast::server
