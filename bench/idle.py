@@ -21,7 +21,8 @@ def one_round(options, order):
             server, port = start_server(options.build, variant, options.connections, options.ping_interval)
             time.sleep(1)
             cpu_before, user_before = server.cpu(), server.pss()
-            load = start_load(options.build, port, options.connections, 3600)
+            # Answers each ping as it comes, as so many separate clients would.
+            load = start_load(options.build, port, options.connections, 3600, "--idle-batch", "0ms")
             running.append((variant, server, load))
             load.wait_for("holding")
             results[variant] = {

@@ -168,6 +168,16 @@ constexpr std::array kTable = {
                [](Options& o, std::string_view t) {
                  return read_duration(o.settle, t, milliseconds(0), minutes(10));
                }},
+    LoadOption{"--idle-batch", "DURATION", "20ms",
+               "While held connections are silent but for pings, how long arrivals are gathered and "
+               "answered together.",
+               "0 to 100ms",
+               "Gathering halves the generator's CPU; 0 answers each ping as it comes, as that many "
+               "separate clients would.",
+               false,
+               [](Options& o, std::string_view t) {
+                 return read_duration(o.idle_batch, t, milliseconds(0), milliseconds(100));
+               }},
     LoadOption{"--workers", "N", "auto", "Threads, each with a descriptor table of its own.",
                "1 to 1,024, or auto",
                "auto: one per CPU, or as many as --connections needs at the descriptor limit, "

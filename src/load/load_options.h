@@ -43,6 +43,7 @@ struct LoadOptions {
   Milliseconds hold{60'000};          // held after all are open; 0..7 days
   Milliseconds open_timeout{10'000};  // from connect() to the 101; 10 ms..10 min
   Milliseconds settle{5'000};         // wait for the last messages; 0..10 min
+  Milliseconds idle_batch{20};        // pings of so long are answered together; 0..100 ms
   std::uint32_t workers = 0;          // threads; 0: auto; 1..1024
   std::string sources = "auto";       // "auto", or CIDRs separated by commas
   double message_rate =

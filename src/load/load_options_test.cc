@@ -77,6 +77,7 @@ TEST(LoadOptions, TheDocumentedDefaultsAreTheRealOnes) {
     EXPECT_EQ(options.hold, defaults.hold) << row.name;
     EXPECT_EQ(options.open_timeout, defaults.open_timeout) << row.name;
     EXPECT_EQ(options.settle, defaults.settle) << row.name;
+    EXPECT_EQ(options.idle_batch, defaults.idle_batch) << row.name;
     EXPECT_EQ(options.workers, defaults.workers) << row.name;
     EXPECT_EQ(options.sources, defaults.sources) << row.name;
     EXPECT_EQ(options.scenario, defaults.scenario) << row.name;

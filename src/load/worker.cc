@@ -12,9 +12,6 @@
 namespace holdfast::load {
 namespace {
 
-// While nothing but pings comes, arrivals of so long are answered together: half the price of each.
-// Well below any pong timeout.
-constexpr Duration kIdleBatch = std::chrono::milliseconds(20);
 // Paced opens that fall into so short a time share one turn.
 constexpr Duration kOpenBatch = std::chrono::milliseconds(4);
 constexpr Duration kGoodbyeMax = std::chrono::seconds(2);
@@ -224,7 +221,7 @@ bool Worker::phase_done() const {
 
 Instant Worker::not_before(Instant now) const {
   const bool only_pings = step_.phase == Phase::kHold && plan_.traffic == Traffic::kNone;
-  return only_pings ? now + kIdleBatch : now;
+  return only_pings ? now + plan_.options->idle_batch : now;
 }
 
 Instant Worker::deadline() const {
