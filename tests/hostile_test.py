@@ -1,0 +1,18 @@
+"""A small round of scripts/hostile: honest connections lose nothing while others attack."""
+
+import unittest
+
+from harness import *
+
+
+class Hostile(unittest.TestCase):
+    def test_honest_connections_lose_nothing_while_others_attack(self):
+        done = subprocess.run(
+            [ROOT / "scripts/hostile", "--build", pathlib.Path(HOLDFAST).parent, "--connections", "2000", "--seconds", "1.5", "--settle", "1"],
+            capture_output=True, text=True, timeout=110, check=False,
+        )
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
