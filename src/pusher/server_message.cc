@@ -24,8 +24,8 @@ std::string error_message(std::uint16_t code, std::string_view message) {
 
 std::string channel_message(std::string_view event, std::string_view channel,
                             std::string_view data) {
-  return fmt::format(R"({{"event":{},"channel":{},"data":{}}})", json_string(event), json_string(channel),
-                     json_string(data));
+  return fmt::format(R"({{"event":{},"channel":{},"data":{}}})", json_string(event),
+                     json_string(channel), json_string(data));
 }
 
 std::string subscription_error(std::string_view channel, std::string_view type,
@@ -47,8 +47,8 @@ std::string signin_success(std::string_view user_data) {
 std::string client_event(std::string_view event, std::string_view channel, std::string_view data,
                          std::string_view user_id) {
   if (user_id.empty()) {
-    return fmt::format(R"({{"event":{},"channel":{},"data":{}}})", json_string(event), json_string(channel),
-                       data);
+    return fmt::format(R"({{"event":{},"channel":{},"data":{}}})", json_string(event),
+                       json_string(channel), data);
   }
   return fmt::format(R"({{"event":{},"channel":{},"data":{},"user_id":{}}})", json_string(event),
                      json_string(channel), data, json_string(user_id));
@@ -56,8 +56,8 @@ std::string client_event(std::string_view event, std::string_view channel, std::
 
 std::string published_event(std::string_view event, std::string_view channel,
                             std::string_view data) {
-  return fmt::format(R"({{"event":{},"channel":{},"data":{}}})", json_string(event), json_string(channel),
-                     json_string(data));
+  return fmt::format(R"({{"event":{},"channel":{},"data":{}}})", json_string(event),
+                     json_string(channel), json_string(data));
 }
 
 }  // namespace holdfast::pusher
