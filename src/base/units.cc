@@ -72,9 +72,10 @@ Result<std::uint64_t> parse_count(std::string_view text) {
 
 std::string format_duration(std::chrono::nanoseconds duration) {
   const double ns = static_cast<double>(duration.count());
+  // From 999.5 on, three digits say 1000, which is 1 of the next unit (and would be written 1e+03).
   if (ns < 1e3) return fmt::format("{:.0f} ns", ns);
-  if (ns < 1e6) return fmt::format("{:.3g} µs", ns / 1e3);
-  if (ns < 1e9) return fmt::format("{:.3g} ms", ns / 1e6);
+  if (ns < 999.5e3) return fmt::format("{:.3g} µs", ns / 1e3);
+  if (ns < 999.5e6) return fmt::format("{:.3g} ms", ns / 1e6);
   if (ns < 60e9) return fmt::format("{:.3g} s", ns / 1e9);
   const auto seconds = duration.count() / 1'000'000'000;
   if (seconds < 3600) {

@@ -43,5 +43,15 @@ TEST(Units, FormatsReadLikeText) {
   EXPECT_EQ(format_duration(std::chrono::seconds(200)), "3 min 20 s");
 }
 
+TEST(Units, ADurationThatRoundsUpTakesTheNextUnit) {
+  using std::chrono::nanoseconds;
+  EXPECT_EQ(format_duration(nanoseconds(999)), "999 ns");
+  EXPECT_EQ(format_duration(nanoseconds(999'499)), "999 µs");
+  EXPECT_EQ(format_duration(nanoseconds(999'600)), "1 ms");
+  EXPECT_EQ(format_duration(nanoseconds(999'400'000)), "999 ms");
+  EXPECT_EQ(format_duration(nanoseconds(999'600'000)), "1 s");
+  EXPECT_EQ(format_duration(nanoseconds(59'990'000'000)), "60 s");
+}
+
 }  // namespace
 }  // namespace holdfast
