@@ -43,7 +43,7 @@ struct Connection {
     kRefuse = 16,      // over a limit: the request will be answered 503
     kWaitsWritable = 32,
     kCounted = 64,     // counted in Admission
-    kHandshakeDone = 128,  // kLingering: both sent a Close, so TCP may end at once
+    kPeerDone = 128,   // kLingering: the peer answered our Close or ended its side of TCP; nothing more comes, so TCP may end at once
   };
 
   std::unique_ptr<Busy> busy;

@@ -111,6 +111,8 @@ class Worker final : public Publisher, private topics::TopicListener {
   void enforce_queue_limit(int descriptor, Connection& connection);
   // worker_ends.cc
   void linger(int descriptor, Connection& connection, Ending ending);
+  void begin_close_deadline(int descriptor, Connection& connection);
+  void say_the_rest(int descriptor, Connection& connection);
   void peer_gone(int descriptor, Connection& connection, int error);
   void release(int descriptor, Connection& connection, Ending ending, std::uint16_t code);
   void expire_head(int descriptor, Connection& connection);

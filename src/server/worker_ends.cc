@@ -4,8 +4,9 @@
 
 namespace holdfast::server {
 
-// All is said; after the last queued byte our side is shut, and the peer has close_timeout to shut its own. Closing at once could turn
-// unread input into an RST that overtakes what we said (RFC 9112 9.6).
+// All is said; after the last queued byte our side is shut, and the peer has close_timeout to shut its own. That is first a FIN of ours,
+// as RFC 6455 7.1.1 wants it of a server. Closing at once could turn input that is unread, or still comes, into an RST that overtakes
+// what we said (RFC 9112 9.6).
 void Worker::linger(int descriptor, Connection& connection, Ending ending) {
   if (connection.state == State::kOpen || connection.state == State::kClosing) {
     topics_.unsubscribe_all(static_cast<std::uint32_t>(descriptor));
@@ -14,11 +15,16 @@ void Worker::linger(int descriptor, Connection& connection, Ending ending) {
   }
   connection.state = State::kLingering;
   connection.ending = static_cast<std::uint8_t>(ending);
-  connection.since = tick_of(loop_.now());
   connection.clear(Connection::kPinged);
-  closes_.push(descriptor, loop_.now());
+  begin_close_deadline(descriptor, connection);
   connection.set(Connection::kEndWhenSent);
   ended_.push_back(descriptor);
+}
+
+// From now on, the peer has close_timeout.
+void Worker::begin_close_deadline(int descriptor, Connection& connection) {
+  connection.since = tick_of(loop_.now());
+  closes_.push(descriptor, loop_.now());
 }
 
 // After a flush: those whose last byte is out.
@@ -29,8 +35,7 @@ void Worker::end_sent() {
     if (connection.state != State::kLingering || !connection.has(Connection::kEndWhenSent)) continue;
     if (connection.busy != nullptr && !connection.busy->outbox.is_empty()) continue;
     connection.clear(Connection::kEndWhenSent);
-    // After a close handshake both sides have said all: the server ends TCP first (RFC 6455 7.1.1).
-    if (connection.has(Connection::kHandshakeDone)) {
+    if (connection.has(Connection::kPeerDone)) {
       release(descriptor, connection, static_cast<Ending>(connection.ending), 1005);
     } else {
       loop_.shutdown_send(descriptor);
@@ -42,10 +47,25 @@ void Worker::end_sent() {
 
 // TCP ended or failed.
 void Worker::peer_gone(int descriptor, Connection& connection, int error) {
+  const bool is_unsent = connection.has(Connection::kQueued) || (connection.busy != nullptr && !connection.busy->outbox.is_empty());
+  if (error == 0 && is_unsent) return say_the_rest(descriptor, connection);
   if (connection.state == State::kRequest && !connection.has(Connection::kRefuse)) counters_.of(Refusal::kLeft).add();
   const bool is_known = connection.state == State::kClosing || connection.state == State::kLingering;
   const Ending ending = is_known ? static_cast<Ending>(connection.ending) : error == 0 ? Ending::kPeerLeft : Ending::kReset;
   release(descriptor, connection, ending, 1006);
+}
+
+// The peer ended its side alone (RFC 9293 3.6: it may still read): what was said to it goes out before TCP ends.
+void Worker::say_the_rest(int descriptor, Connection& connection) {
+  connection.set(Connection::kPeerDone);
+  if (connection.state == State::kLingering) return;
+  const Ending ending = connection.state == State::kClosing ? static_cast<Ending>(connection.ending) : Ending::kPeerLeft;
+  if (connection.state == State::kOpen) {
+    connection.state = State::kClosing;  // the handler may not send any more
+    Peer peer(*this, descriptor);
+    router_.handler(connection.route).close(peer, 1006);
+  }
+  linger(descriptor, connection, ending);
 }
 
 // The one place where a row is given back.

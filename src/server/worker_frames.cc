@@ -65,7 +65,7 @@ void Worker::take_event(int descriptor, Connection& connection, const protocol::
         connection.ending = static_cast<std::uint8_t>(Ending::kPeerClosed);
       }
       const auto ending = static_cast<Ending>(connection.ending);
-      connection.set(Connection::kHandshakeDone);
+      if (!is_open) connection.set(Connection::kPeerDone);
       if (is_open) {
         Peer peer(*this, descriptor);
         router_.handler(connection.route).close(peer, event.code);
@@ -104,8 +104,7 @@ void Worker::close(int descriptor, std::uint16_t code, std::string_view reason, 
   queue(descriptor, connection, {out, protocol::write_close_frame(out, code, reason)}, -1);
   connection.state = State::kClosing;
   connection.ending = static_cast<std::uint8_t>(ending);
-  connection.since = tick_of(loop_.now());
-  closes_.push(descriptor, loop_.now());
+  begin_close_deadline(descriptor, connection);
   topics_.unsubscribe_all(static_cast<std::uint32_t>(descriptor));
   Peer peer(*this, descriptor);
   router_.handler(connection.route).close(peer, ending == Ending::kHandler ? code : 1006);

@@ -298,9 +298,84 @@ TEST_F(WorkerTest, EndsTheCloseHandshakeOfAPeer) {
   loop_.receive(5, frame(protocol::Opcode::kClose, "\x03\xe8"));
   worker().turn();
   EXPECT_EQ(loop_.sent[5], "\x88\x02\x03\xe8");
-  EXPECT_TRUE(loop_.closed.contains(5));
+  EXPECT_TRUE(loop_.shut.contains(5)) << "the server ends TCP first";
+  EXPECT_FALSE(loop_.closed.contains(5)) << "but reads on, so that nothing that comes can reset what it said";
   EXPECT_EQ(echo_->codes, std::vector<int>{1000});
   EXPECT_EQ(counters_.of(Ending::kPeerClosed).read(), 1u);
+  EXPECT_EQ(counters_.connections.read(), 0u);
+  loop_.receive(5, frame(protocol::Opcode::kText, "one more thing"));
+  loop_.end(5);
+  worker().turn();
+  EXPECT_EQ(loop_.sent[5], "\x88\x02\x03\xe8");
+  EXPECT_TRUE(loop_.closed.contains(5));
+}
+
+TEST_F(WorkerTest, AnswersAPeerThatEndsItsSideRightBehindItsWords) {
+  open(5);
+  loop_.receive(5, frame(protocol::Opcode::kText, "hi") + frame(protocol::Opcode::kClose, "\x03\xe8"));
+  loop_.end(5);
+  worker().turn();
+  EXPECT_EQ(loop_.sent[5], "\x81\x02hi\x88\x02\x03\xe8");
+  EXPECT_TRUE(loop_.closed.contains(5));
+  EXPECT_EQ(echo_->codes, std::vector<int>{1000});
+
+  open(6);
+  loop_.receive(6, frame(protocol::Opcode::kText, "hi"));
+  loop_.end(6);
+  worker().turn();
+  EXPECT_EQ(loop_.sent[6], "\x81\x02hi");
+  EXPECT_TRUE(loop_.closed.contains(6));
+  EXPECT_EQ(echo_->codes, (std::vector<int>{1000, 1006}));
+  EXPECT_EQ(counters_.of(Ending::kPeerLeft).read(), 1u);
+  EXPECT_EQ(counters_.connections.read(), 0u);
+  EXPECT_EQ(counters_.descriptors.read(), 0u);
+}
+
+TEST_F(WorkerTest, AnswersARequestOfAPeerThatEndsItsSideRightBehindIt) {
+  loop_.accept(5);
+  loop_.receive(5, "GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n");
+  loop_.end(5);
+  worker().turn();
+  EXPECT_THAT(loop_.sent[5], StartsWith("HTTP/1.1 404 "));
+  EXPECT_TRUE(loop_.closed.contains(5));
+  EXPECT_EQ(counters_.descriptors.read(), 0u);
+}
+
+TEST_F(WorkerTest, EndsTcpAtOnceWhenThePeerAnswersItsClose) {
+  open(5);
+  worker().close(5, 1001, "", Ending::kDrained);
+  worker().turn();
+  EXPECT_FALSE(loop_.closed.contains(5));
+  loop_.receive(5, frame(protocol::Opcode::kClose, "\x03\xe9"));
+  worker().turn();
+  EXPECT_TRUE(loop_.closed.contains(5));
+  EXPECT_EQ(loop_.sent[5], "\x88\x02\x03\xe9");
+}
+
+TEST_F(WorkerTest, SaysAllToAPeerThatClosedAndReadsSlowly) {
+  open(5);
+  loop_.limit(5, 0);
+  loop_.receive(5, frame(protocol::Opcode::kText, std::string(100, 'x')) + frame(protocol::Opcode::kClose, "\x03\xe8"));
+  worker().turn();
+  for (int i = 0; i < 10; ++i) {
+    pass(milliseconds(800));
+    ASSERT_FALSE(loop_.closed.contains(5)) << "it reads: " << loop_.sent[5].size() << " bytes so far";
+    loop_.limit(5, 11);
+    loop_.make_writable(5);
+    worker().turn();
+  }
+  EXPECT_EQ(loop_.sent[5], "\x81\x64" + std::string(100, 'x') + "\x88\x02\x03\xe8");
+  EXPECT_TRUE(loop_.shut.contains(5));
+}
+
+TEST_F(WorkerTest, LeavesAPeerThatClosedAndDoesNotRead) {
+  open(5);
+  loop_.limit(5, 10);
+  loop_.receive(5, frame(protocol::Opcode::kText, std::string(100, 'x')) + frame(protocol::Opcode::kClose, "\x03\xe8"));
+  worker().turn();
+  pass(milliseconds(1100));
+  EXPECT_TRUE(loop_.closed.contains(5));
+  EXPECT_EQ(counters_.queued_bytes.read(), 0u);
 }
 
 TEST_F(WorkerTest, ClosesAViolatorWithTheCodeAndReadsNoMore) {
