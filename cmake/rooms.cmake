@@ -1,9 +1,11 @@
 # A folder of src/ is a room: one static library of its *.cc, one test program of its *_test.cc, one libFuzzer
 # program for each *_fuzz.cc, one Google Benchmark program of its *_bench.cc. Files are found, not listed, so that none is forgotten.
 #
-#   holdfast_room(NAME [ROOMS room...] [LIBRARIES library...])
+#   holdfast_room(NAME [KEEPS_TIME] [ROOMS room...] [LIBRARIES library...])
+#
+# KEEPS_TIME: its units measure real time, so that ctest runs nothing beside them.
 function(holdfast_room name)
-  cmake_parse_arguments(arg "" "" "ROOMS;LIBRARIES" ${ARGN})
+  cmake_parse_arguments(arg "KEEPS_TIME" "" "ROOMS;LIBRARIES" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${name}/*.cc)
   set(tests ${sources})
   set(fuzzers ${sources})
@@ -28,7 +30,10 @@ function(holdfast_room name)
     add_executable(${name}_tests ${tests})
     target_link_libraries(${name}_tests PRIVATE holdfast_${name} GTest::gtest_main GTest::gmock)
     add_test(NAME unit.${name} COMMAND ${name}_tests)
-    set_tests_properties(unit.${name} PROPERTIES TIMEOUT 120 LABELS unit)
+    set_tests_properties(unit.${name} PROPERTIES TIMEOUT 300 LABELS unit)
+    if(arg_KEEPS_TIME)
+      set_tests_properties(unit.${name} PROPERTIES RUN_SERIAL ON)
+    endif()
   endif()
   if(benches)
     add_executable(${name}_bench ${benches})

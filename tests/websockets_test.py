@@ -41,7 +41,7 @@ class PythonClient(unittest.IsolatedAsyncioTestCase):
             await asyncio.wait_for(pong, 5)
 
     async def test_the_close_handshake_completes_with_the_peers_code(self):
-        for code in (1000, 1001, 3000, 4999):
+        for code in (1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 3000, 3999, 4000, 4999):
             async with self.connect("/echo") as peer:
                 await peer.close(code=code, reason="done")
                 self.assertEqual(peer.close_code, code)
@@ -59,6 +59,13 @@ class PythonClient(unittest.IsolatedAsyncioTestCase):
                 await peer.recv()
             self.assertEqual(peer.close_code, 1009)
 
+    async def test_text_that_is_no_utf8_closes_with_1007(self):
+        async with self.connect("/echo") as peer:
+            await peer.write_frame(True, 1, b"\xff")
+            with self.assertRaises(websockets.ConnectionClosedError):
+                await peer.recv()
+            self.assertEqual(peer.close_code, 1007)
+
     async def test_the_root_holds_and_ignores_what_it_is_told(self):
         async with self.connect("/") as peer:
             await peer.send("nobody answers")
@@ -72,6 +79,18 @@ class PythonClient(unittest.IsolatedAsyncioTestCase):
             async with self.connect("/nowhere"):
                 pass
         self.assertEqual(refusal.exception.status_code, 404)
+
+
+class Large(unittest.IsolatedAsyncioTestCase):
+    async def test_messages_up_to_16_mib_come_back_whole(self):
+        with Server("--message-bytes-max", "16MiB", "--fragments-max", 65536, "--queue-bytes-max", "64MiB") as server:
+            async with websockets.connect(server.url + "/echo", max_size=None, ping_interval=None, compression=None) as peer:
+                for size in (1 << 20, 4 << 20, 16 << 20):
+                    message = bytes(range(256)) * (size >> 8)
+                    await peer.send(message)
+                    self.assertTrue(await peer.recv() == message, size)
+                await peer.send(["Grüße "] * 5000)
+                self.assertEqual(await peer.recv(), "Grüße " * 5000)
 
 
 class Keepalive(unittest.IsolatedAsyncioTestCase):

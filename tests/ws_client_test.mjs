@@ -61,11 +61,61 @@ test('a ping is answered with its payload', async () => {
   peer.terminate();
 });
 
-test('the close handshake completes with the code that was given', async () => {
+test('the close handshake completes with every code that may be sent', async () => {
+  for (const code of [1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 3000, 3999, 4000, 4001, 4999]) {
+    const peer = await open('/echo');
+    const end = closed(peer);
+    peer.close(code, 'good night');
+    assert.equal((await end)[0], code);
+  }
+});
+
+test('a close without a code is answered without one', async () => {
   const peer = await open('/echo');
   const end = closed(peer);
-  peer.close(4001, 'good night');
-  assert.deepEqual((await end)[0], 4001);
+  peer.close();
+  assert.equal((await end)[0], 1005);
+});
+
+test('a message of 16 MiB comes back whole', async () => {
+  const peer = await open('/echo');
+  const message = Buffer.alloc(16 * 1024 * 1024, 'wrapped ');
+  peer.send(message);
+  assert.ok(message.equals(await next(peer)));
+  peer.terminate();
+});
+
+test('a message of ten thousand fragments comes back whole', async () => {
+  const peer = await open('/echo');
+  for (let i = 0; i < 10000; ++i) peer.send(`fragment ${i};`, { fin: false });
+  peer.send('the end', { fin: true });
+  assert.equal(await next(peer), Array.from({ length: 10000 }, (_, i) => `fragment ${i};`).join('') + 'the end');
+  peer.terminate();
+});
+
+test('what was said before a close comes back before the end', async () => {
+  const peer = await open('/echo');
+  const end = closed(peer);
+  peer.send('x'.repeat(1000000));
+  peer.send('last words');
+  peer.close(1000);
+  assert.equal((await next(peer)).length, 1000000);
+  assert.equal(await next(peer), 'last words');
+  assert.equal((await end)[0], 1000);
+});
+
+test('a text that is no UTF-8 is closed with 1007', async () => {
+  const peer = await open('/echo');
+  const end = closed(peer);
+  peer.send(Buffer.from([0x67, 0xff]), { binary: false });
+  assert.equal((await end)[0], 1007);
+});
+
+test('a frame without mask is closed with 1002', async () => {
+  const peer = await open('/echo');
+  const end = closed(peer);
+  peer.send('bare', { mask: false });
+  assert.equal((await end)[0], 1002);
 });
 
 test('permessage-deflate is declined and the messages stay whole', async () => {

@@ -10,7 +10,7 @@ from harness import ROOT, Server, eventually
 
 class NodeClient(unittest.TestCase):
     def test_npm_ws_is_content(self):
-        with Server("--workers", 2) as server:
+        with Server("--workers", 2, "--message-bytes-max", "16MiB", "--fragments-max", 65536, "--queue-bytes-max", "64MiB") as server:
             done = subprocess.run(
                 ["node", "--test", pathlib.Path(__file__).with_suffix(".mjs")],
                 cwd=ROOT,

@@ -13,7 +13,9 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-// Whole runs over loopback, with real sockets on both sides.
+// Whole runs over loopback, with real sockets on both sides, in real time. They may share the
+// machine with anything, so what depends on its speed is bounded on one side only: a lower bound
+// that any machine reaches, or none.
 class LoadRunTest : public testing::Test {
  protected:
   LoadRunTest() {
@@ -24,7 +26,7 @@ class LoadRunTest : public testing::Test {
   }
 
   Report run(std::string_view path, int refuse_every = 0) {
-    const SmallServer server(refuse_every);
+    const SmallServer server(refuse_every, patience_);
     options_.url = server.url(path);
     const auto plan = plan_load(options_);
     EXPECT_TRUE(plan) << plan.error().message;
@@ -38,6 +40,7 @@ class LoadRunTest : public testing::Test {
   }
 
   LoadOptions options_;
+  Duration patience_ = seconds(20);
   std::atomic<bool> interrupted_{false};
 };
 
@@ -46,7 +49,7 @@ TEST_F(LoadRunTest, HoldsIdleConnections) {
   EXPECT_NE(report.verdict.kind, Verdict::Kind::kLost) << report.verdict.text;
   EXPECT_EQ(report.held, 40u);
   EXPECT_EQ(report.opening.count(), 40u);
-  EXPECT_GE(report.pings.least, 5u);
+  EXPECT_GE(report.pings.least, 1u);
   EXPECT_GE(report.time_to_open, milliseconds(80));
   EXPECT_FALSE(report.series.empty());
   EXPECT_GT(report.own.resident_bytes_max, 0u);
@@ -65,7 +68,8 @@ TEST_F(LoadRunTest, EchoesComeBack) {
   options_.message_bytes = 1000;
   const Report report = run("/echo");
   EXPECT_NE(report.verdict.kind, Verdict::Kind::kLost) << report.verdict.text;
-  EXPECT_NEAR(static_cast<double>(report.messages.sent), 600, 40);
+  EXPECT_GT(report.messages.sent, 100u);
+  EXPECT_LE(report.messages.sent, 640u) << "10 a second of each of 40";
   EXPECT_EQ(report.messages.received, report.messages.sent);
   EXPECT_EQ(report.messages.latency.count(), report.messages.sent);
 }
@@ -75,7 +79,8 @@ TEST_F(LoadRunTest, PublicationsReachEverybody) {
   options_.message_rate = 20;
   const Report report = run("/topics/x");
   EXPECT_NE(report.verdict.kind, Verdict::Kind::kLost) << report.verdict.text;
-  EXPECT_NEAR(static_cast<double>(report.messages.sent), 30, 4);
+  EXPECT_GT(report.messages.sent, 5u);
+  EXPECT_LE(report.messages.sent, 34u);
   EXPECT_EQ(report.messages.expected, report.messages.sent * 40);
   EXPECT_EQ(report.messages.received, report.messages.expected);
   EXPECT_EQ(report.messages.publishing.count(), report.messages.sent);
@@ -99,6 +104,8 @@ TEST_F(LoadRunTest, AStormComesBack) {
 
 TEST_F(LoadRunTest, SeesWhenVanishedPeersAreDropped) {
   options_.scenario = Scenario::kHalfOpen;
+  options_.hold = seconds(4);
+  patience_ = seconds(1);
   for (const Vanish vanish : {Vanish::kSilent, Vanish::kMute}) {
     options_.vanish = vanish;
     const Report report = run("/");
@@ -106,8 +113,8 @@ TEST_F(LoadRunTest, SeesWhenVanishedPeersAreDropped) {
     EXPECT_EQ(report.held, 36u);
     EXPECT_EQ(report.odd.opened, 4u);
     EXPECT_EQ(report.odd.dropped, 4u);
-    EXPECT_GE(report.odd.dropped_after.least(), milliseconds(290));
-    EXPECT_LE(report.odd.dropped_after.most(), milliseconds(1200));
+    EXPECT_GE(report.odd.dropped_after.least(), milliseconds(850))
+        << "a second after its last pong";
   }
 }
 

@@ -1,8 +1,8 @@
 #pragma once
 
 // A WebSocket server of one thread, for tests of whole runs: upgrades everybody, echoes messages,
-// delivers what is POSTed to all, pings every 100 ms and drops who has not answered for 300 ms.
-// Nothing like the real one, so that a mistake of that cannot hide one of the generator.
+// delivers what is POSTed to all, pings every 100 ms and drops who has been silent for its
+// patience. Nothing like the real one, so that a mistake of that cannot hide one of the generator.
 
 #include <array>
 #include <atomic>
@@ -28,8 +28,8 @@ class SmallServer {
  public:
   // Listens on a port of its own on 127.0.0.11. Every `refuse_every`-th upgrade is answered with
   // 503 (0: none).
-  explicit SmallServer(int refuse_every = 0)
-      : refuse_every_(refuse_every), thread_([this] { run(); }) {
+  explicit SmallServer(int refuse_every = 0, Duration patience = std::chrono::seconds(20))
+      : refuse_every_(refuse_every), patience_(patience), thread_([this] { run(); }) {
     while (port_ == 0) std::this_thread::yield();
   }
   ~SmallServer() {
@@ -121,7 +121,7 @@ class SmallServer {
     std::vector<net::Descriptor> dead;
     for (auto& [descriptor, peer] : peers_) {
       if (!peer.is_open) continue;
-      if (loop_->now() - peer.heard > std::chrono::milliseconds(300)) {
+      if (loop_->now() - peer.heard > patience_) {
         dead.push_back(descriptor);
       } else {
         say(descriptor, protocol::Opcode::kPing, "");
@@ -155,6 +155,7 @@ class SmallServer {
   }
 
   int refuse_every_;
+  Duration patience_;
   int upgrades_ = 0;
   std::atomic<bool> stopping_{false};
   std::atomic<std::uint16_t> port_{0};

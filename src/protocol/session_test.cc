@@ -1,3 +1,6 @@
+// What the conformance table (conformance_test.cc) cannot say: what a session owns, when it is at
+// rest, and the like.
+
 #include "protocol/session.h"
 
 #include <gtest/gtest.h>
@@ -97,74 +100,7 @@ void expect_violation(std::string_view wire, CloseCode code, Role role = Role::k
   EXPECT_FALSE(told.back().reason.empty());
 }
 
-// --- RFC 6455 5.7
-
-TEST(Session, ReadsTheRfcsUnmaskedHello) {
-  EXPECT_EQ(events_of("\x81\x05\x48\x65\x6c\x6c\x6f", Role::kClient),
-            (ToldEvents{{Kind::kText, "Hello"}}));
-}
-
-TEST(Session, ReadsTheRfcsMaskedHello) {
-  EXPECT_EQ(events_of("\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58"),
-            (ToldEvents{{Kind::kText, "Hello"}}));
-}
-
-TEST(Session, ReadsTheRfcsFragmentedHello) {
-  const std::string wire = std::string("\x01\x03Hel", 5) + "\x80\x02lo";
-  EXPECT_EQ(events_of(wire, Role::kClient), (ToldEvents{{Kind::kText, "Hello"}}));
-}
-
-TEST(Session, ReadsTheRfcsPingAndMaskedPong) {
-  EXPECT_EQ(events_of("\x89\x05Hello", Role::kClient), (ToldEvents{{Kind::kPing, "Hello"}}));
-  EXPECT_EQ(events_of("\x8a\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58"),
-            (ToldEvents{{Kind::kPong, "Hello"}}));
-}
-
-TEST(Session, ReadsAllThreeFormsOfLengthAtTheirBorders) {
-  SessionLimits limits{.message_bytes_max = 100'000};
-  for (std::size_t size : {0, 1, 125, 126, 127, 255, 256, 65'535, 65'536}) {
-    const std::string payload(size, 'b');
-    for (Role role : {Role::kServer, Role::kClient}) {
-      const std::string wire = frame(0x82, payload, role);
-      const ToldEvents expected{{Kind::kBinary, payload}};
-      if (size < 1000) {
-        EXPECT_EQ(events_of(wire, role, limits), expected);
-        continue;
-      }
-      EXPECT_EQ(feed_whole(wire, role, limits), expected);
-      for (std::size_t split : {1ul, 2ul, 3ul, 9ul, 10ul, 13ul, 14ul, 15ul, wire.size() - 1}) {
-        Session session(role, &limits);
-        EXPECT_EQ(feed(session, {wire.substr(0, split), wire.substr(split)}), expected) << split;
-      }
-    }
-  }
-}
-
 // --- messages
-
-TEST(Session, TellsSeveralFramesOfOneInputInTheirOrder) {
-  EXPECT_EQ(
-      events_of(text("one") + frame(0x8A, "") + frame(0x82, "two") + frame(0x89, "p")),
-      (ToldEvents{
-          {Kind::kText, "one"}, {Kind::kPong, ""}, {Kind::kBinary, "two"}, {Kind::kPing, "p"}}));
-}
-
-TEST(Session, TakesControlFramesBetweenFragments) {
-  EXPECT_EQ(events_of(frame(0x01, "a") + frame(0x89, "ping") + frame(0x00, "b") +
-                      frame(0x8A, "pong") + frame(0x80, "c") + text("next")),
-            (ToldEvents{{Kind::kPing, "ping"},
-                        {Kind::kPong, "pong"},
-                        {Kind::kText, "abc"},
-                        {Kind::kText, "next"}}));
-}
-
-TEST(Session, TakesEmptyFragmentsAndEmptyMessages) {
-  EXPECT_EQ(events_of(frame(0x01, "") + frame(0x00, "") + frame(0x80, "")),
-            (ToldEvents{{Kind::kText, ""}}));
-  EXPECT_EQ(events_of(frame(0x02, "") + frame(0x89, "p") + frame(0x80, "x")),
-            (ToldEvents{{Kind::kPing, "p"}, {Kind::kBinary, "x"}}));
-  EXPECT_EQ(events_of(text("")), (ToldEvents{{Kind::kText, ""}}));
-}
 
 TEST(Session, DeliversAWholeMessageWithoutCopyingIt) {
   Session session(Role::kServer, &kLimits);
@@ -201,29 +137,6 @@ TEST(Session, FreesAGatheredMessageAfterItsDelivery) {
   EXPECT_EQ(feed(session, {frame(0x01, "ga"), frame(0x80, "thered")}).size(), 1u);
   EXPECT_TRUE(session.at_rest());
   EXPECT_EQ(session.owned_bytes(), 0u);
-}
-
-TEST(Session, CarriesSixteenMebibytesInPieces) {
-  const SessionLimits limits{.message_bytes_max = 16 << 20};
-  std::string payload(16 << 20, ' ');
-  for (std::size_t i = 0; i < payload.size(); ++i) payload[i] = static_cast<char>('a' + i % 23);
-  const std::string wire = text(payload);
-  std::vector<std::string> pieces;
-  for (std::size_t at = 0; at < wire.size(); at += 65'537)
-    pieces.push_back(wire.substr(at, 65'537));
-  Session session(Role::kServer, &limits);
-  const ToldEvents told = feed(session, pieces);
-  ASSERT_EQ(told.size(), 1u);
-  EXPECT_TRUE(told[0].payload == payload);
-}
-
-TEST(Session, Carries65536Fragments) {
-  const SessionLimits limits{.message_bytes_max = 16 << 20, .fragments_max = 65'536};
-  std::string wire = frame(0x02, "x");
-  for (int i = 0; i < 65'534; ++i) wire += frame(0x00, "y");
-  const ToldEvents told = feed_whole(wire + frame(0x80, "z"), Role::kServer, limits);
-  ASSERT_EQ(told.size(), 1u);
-  EXPECT_EQ(told[0].payload, "x" + std::string(65'534, 'y') + "z");
 }
 
 // --- rest: what an idle peer costs
@@ -263,40 +176,9 @@ TEST(Session, LeavesAMessagesTextAloneWhenAPingIsGatheredBehindIt) {
 
 // --- close
 
-TEST(Session, TellsThePeersCodeAndReason) {
-  const ToldEvents told = events_of(close(1001, "so long"));
-  ASSERT_EQ(told.size(), 1u);
-  EXPECT_EQ(told[0].kind, Kind::kClose);
-  EXPECT_EQ(told[0].code, 1001);
-  EXPECT_EQ(told[0].reason, "so long");
-}
-
-TEST(Session, TellsACloseWithoutCodeAs1005) {
-  EXPECT_EQ(events_of(frame(0x88, "")), (ToldEvents{{Kind::kClose, "", 1005, ""}}));
-}
-
 TEST(Session, ReadsNothingAfterAClose) {
   const ToldEvents told = events_of(close(1000) + text("too late") + frame(0xFF, ""));
   EXPECT_EQ(told.size(), 1u);
-}
-
-TEST(Session, ClosesInTheMiddleOfAMessage) {
-  const ToldEvents told =
-      events_of(frame(0x01, "half \xE2\x82") + close(1000, "enough") + frame(0x80, "rest"));
-  ASSERT_EQ(told.size(), 1u);
-  EXPECT_EQ(told[0].reason, "enough");
-}
-
-TEST(Session, RefusesACloseOfOneByteOrAForbiddenCode) {
-  expect_violation(frame(0x88, "x"), CloseCode::kProtocolError);
-  for (int code : {0, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, 65535}) {
-    expect_violation(close(code, "why"), CloseCode::kProtocolError);
-  }
-}
-
-TEST(Session, RefusesACloseReasonThatIsNotUtf8) {
-  expect_violation(close(1000, "\xFF"), CloseCode::kInvalidPayload);
-  expect_violation(close(1000, "cut \xE2\x82"), CloseCode::kInvalidPayload);
 }
 
 // --- violations
@@ -309,38 +191,6 @@ TEST(Session, RefusesReservedBitsAndOpcodes) {
   for (int opcode : {3, 4, 5, 6, 7, 11, 12, 13, 14, 15}) {
     expect_violation(frame(0x80 | opcode, ""), CloseCode::kProtocolError);
   }
-}
-
-TEST(Session, RefusesTheWrongMaskingForItsRole) {
-  expect_violation(frame(0x81, "unmasked", Role::kClient), CloseCode::kProtocolError,
-                   Role::kServer);
-  expect_violation(frame(0x81, "masked", Role::kServer), CloseCode::kProtocolError, Role::kClient);
-  expect_violation(std::string("\x8A\x00", 2), CloseCode::kProtocolError, Role::kServer);
-}
-
-TEST(Session, RefusesFragmentedOrLongControlFrames) {
-  for (int opcode : {8, 9, 10}) {
-    expect_violation(frame(opcode, ""), CloseCode::kProtocolError);
-    expect_violation(frame(0x80 | opcode, std::string(126, 'x')), CloseCode::kProtocolError);
-  }
-}
-
-TEST(Session, RefusesFragmentsOutOfOrder) {
-  expect_violation(frame(0x80, "of nothing"), CloseCode::kProtocolError);
-  expect_violation(frame(0x00, "of nothing"), CloseCode::kProtocolError);
-  expect_violation(frame(0x01, "one") + frame(0x81, "other"), CloseCode::kProtocolError);
-  expect_violation(text("whole") + frame(0x80, "late"), CloseCode::kProtocolError);
-}
-
-TEST(Session, RefusesALengthThatIsNotInItsShortestForm) {
-  const SessionLimits limits{.message_bytes_max = 1 << 20};
-  const std::string mask = "\x01\x02\x03\x04";
-  expect_violation(std::string("\x82\xFE\x00\x7D", 4) + mask, CloseCode::kProtocolError,
-                   Role::kServer, limits);
-  expect_violation(std::string("\x82\xFF\0\0\0\0\0\0\xFF\xFF", 10) + mask,
-                   CloseCode::kProtocolError, Role::kServer, limits);
-  expect_violation(std::string("\x82\xFF\x80\0\0\0\0\0\0\0", 10) + mask, CloseCode::kProtocolError,
-                   Role::kServer, limits);
 }
 
 TEST(Session, RefusesATooBigMessageAsSoonAsItsLengthIsThere) {
@@ -375,21 +225,6 @@ TEST(Session, LetsControlFramesThroughWhereMessagesAreForbidden) {
   const SessionLimits limits{.message_bytes_max = 0};
   EXPECT_EQ(events_of(frame(0x8A, "pong") + text(""), Role::kServer, limits).size(), 2u);
   expect_violation(text("x"), CloseCode::kMessageTooBig, Role::kServer, limits);
-}
-
-TEST(Session, RefusesTextThatIsNotUtf8) {
-  expect_violation(text("\xC0\xAF"), CloseCode::kInvalidPayload);
-  expect_violation(text("cut \xE2\x82"), CloseCode::kInvalidPayload);
-  expect_violation(text(std::string(300, 'x') + "\xED\xA0\x80"), CloseCode::kInvalidPayload);
-  expect_violation(frame(0x01, "\xE2") + frame(0x80, "x"), CloseCode::kInvalidPayload);
-  expect_violation(frame(0x01, "\xE2") + frame(0x80, ""), CloseCode::kInvalidPayload);
-}
-
-TEST(Session, TakesACharacterThatFragmentsCutInPieces) {
-  EXPECT_EQ(events_of(frame(0x01, "\xE2") + frame(0x00, "\x82") + frame(0x80, "\xAC")),
-            (ToldEvents{{Kind::kText, "\xE2\x82\xAC"}}));
-  EXPECT_EQ(events_of(frame(0x02, "\xE2") + frame(0x80, "\xFF")),
-            (ToldEvents{{Kind::kBinary, "\xE2\xFF"}}));
 }
 
 TEST(Session, FailsBadTextInTheMiddleOfAFrame) {
