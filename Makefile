@@ -3,11 +3,12 @@ CONNECTIONS ?= 100000
 JOBS ?= $(shell nproc)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test build check bench format
+.PHONY: help demo test sanitize build check bench format
 
 help:
 	@echo "make demo    build, tune, hold $(CONNECTIONS) connections here and prove it (CONNECTIONS=600000 for the full thing)"
 	@echo "make test    build, and run every test: units, real clients, 100,000 connections, drain, reaping"
+	@echo "make sanitize  the same tests under ASan and UBSan, then under TSan; all but the largest loads"
 	@echo "make build   the program alone: build/release/holdfast"
 	@echo "make check   all that CI runs: format, tidy, rooms, tests, sanitizers, fuzzers"
 	@echo "make bench   the benchmarks, each beside the floor program"
@@ -20,7 +21,13 @@ test:
 	@scripts/bootstrap --tests
 	@cmake --preset release >/dev/null
 	@cmake --build --preset release -j $(JOBS)
-	@ctest --preset release --repeat until-pass:3  # some units keep time, and build machines are noisy
+	@ctest --preset release
+
+sanitize:
+	@scripts/bootstrap --tests
+	@for preset in dev tsan; do \
+	  cmake --preset $$preset >/dev/null && cmake --build --preset $$preset -j $(JOBS) && ctest --preset $$preset || exit 1; \
+	done
 
 build:
 	@scripts/bootstrap
