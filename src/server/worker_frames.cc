@@ -67,6 +67,8 @@ void Worker::take_event(int descriptor, Connection& connection, const protocol::
       const auto ending = static_cast<Ending>(connection.ending);
       if (!is_open) connection.set(Connection::kPeerDone);
       if (is_open) {
+        // Not open any more when the handler is told, so that whatever it says then is not sent behind the Close.
+        connection.state = State::kClosing;
         Peer peer(*this, descriptor);
         router_.handler(connection.route).close(peer, event.code);
       }

@@ -115,7 +115,8 @@ broker::SharedPublication make_publication(std::string_view topic, MessageKind k
 }
 
 void Worker::subscribe(int descriptor, std::string_view topic, const SubscribeOptions& options) {
-  if (!is_topic(topic)) return;
+  // A handler may ask while it is told of the end; nobody would take the subscription back then.
+  if (!is_topic(topic) || table_[descriptor].state != State::kOpen) return;
   SubscribeOptions wishes = options;
   wishes.window = std::clamp(options.window, std::chrono::milliseconds(0), kWindowMax);
   const auto subscriber = static_cast<std::uint32_t>(descriptor);
