@@ -115,6 +115,10 @@ void Worker::take_request(int descriptor, Connection& connection, MutableBytes b
 
 void Worker::answer(int descriptor, Connection& connection, protocol::HttpRequestParser& parser, Bytes& rest) {
   if (connection.has(Connection::kRefuse)) return refuse(descriptor, connection, 503, Refusal::kConnectionsMax);
+  // One that asks on and on and takes no answer. None is cut short for its size alone, so the last one may go beyond the limit.
+  if (connection.busy != nullptr && connection.busy->outbox.bytes() > settings_.queue_bytes_max) {
+    return release(descriptor, connection, Ending::kQueueFull, 1006);
+  }
   if (parser.error_status() != 0) {
     rest = {};
     return refuse(descriptor, connection, parser.error_status(), refusal_of(parser.error_status()), parser.error_reason());
