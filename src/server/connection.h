@@ -57,6 +57,8 @@ struct Connection {
   bool has(Flag flag) const { return (flags & flag) != 0; }
   void set(Flag flag) { flags = static_cast<std::uint8_t>(flags | flag); }
   void clear(Flag flag) { flags = static_cast<std::uint8_t>(flags & ~flag); }
+  // kRequest: it was answered, and asks nothing more yet.
+  bool is_between_requests() const { return has(kKeptAlive) && (busy == nullptr || busy->request == nullptr); }
   Busy& make_busy() {
     if (busy == nullptr) busy = std::make_unique<Busy>();
     return *busy;

@@ -150,6 +150,7 @@ void Worker::run_drain() {
 
 Instant Worker::next_due() const {
   Instant due = std::min({keepalive_.next_due(), heads_.next_due(), closes_.next_due(), windows_.next_due()});
+      count_unanswered(connection, Refusal::kDraining);
   if (const Instant pong_due = pongs_.next_due(); pong_due != kNever) due = std::min(due, pong_due + kPongSlack);
   if (draining_ && !is_empty()) due = std::min(due, loop_.now() + kDrainStep);
   return due;

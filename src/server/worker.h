@@ -117,6 +117,7 @@ class Worker final : public Publisher, private topics::TopicListener {
   void release(int descriptor, Connection& connection, Ending ending, std::uint16_t code);
   void expire_head(int descriptor, Connection& connection);
 
+  void count_unanswered(const Connection& connection, Refusal reason);
   const WorkerSettings settings_;
   const Router& router_;
   Admission& admission_;

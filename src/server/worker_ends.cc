@@ -45,11 +45,17 @@ void Worker::end_sent() {
   loop_.flush();
 }
 
+// A request that gets no answer is refused, unless that was counted when it came.
+void Worker::count_unanswered(const Connection& connection, Refusal reason) {
+  if (connection.state != State::kRequest || connection.has(Connection::kRefuse) || connection.is_between_requests()) return;
+  counters_.of(reason).add();
+}
+
 // TCP ended or failed.
 void Worker::peer_gone(int descriptor, Connection& connection, int error) {
   const bool is_unsent = connection.has(Connection::kQueued) || (connection.busy != nullptr && !connection.busy->outbox.is_empty());
   if (error == 0 && is_unsent) return say_the_rest(descriptor, connection);
-  if (connection.state == State::kRequest && !connection.has(Connection::kRefuse)) counters_.of(Refusal::kLeft).add();
+  count_unanswered(connection, Refusal::kLeft);
   const bool is_known = connection.state == State::kClosing || connection.state == State::kLingering;
   const Ending ending = is_known ? static_cast<Ending>(connection.ending) : error == 0 ? Ending::kPeerLeft : Ending::kReset;
   release(descriptor, connection, ending, 1006);
