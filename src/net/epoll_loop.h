@@ -23,6 +23,7 @@ class EpollLoop final : public Loop {
   ~EpollLoop() override;
 
   void wait(Instant not_before, Instant deadline) override;
+  bool is_behind() const override { return event_count_ == kEventsMax; }
   std::optional<Completion> next() override;
   void send(Descriptor descriptor, Bytes bytes, std::uint32_t tag) override;
   void send(Descriptor descriptor, std::span<const Bytes> pieces, std::uint32_t tag) override;

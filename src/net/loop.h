@@ -80,6 +80,8 @@ class Loop {
   // Sleeps until something completes, the waker is woken or `deadline` passes. When `not_before` lies in the future,
   // only the waker can end the sleep earlier than that: arrivals of that time are taken together, in one batch.
   virtual void wait(Instant not_before, Instant deadline) = 0;
+  // Whether more had completed at the last wait() than this turn tells: then a peer's silence may be the caller's own lateness.
+  virtual bool is_behind() const { return false; }
   // What completed, one by one; nothing when this turn is done. Call until nothing comes, then flush().
   virtual std::optional<Completion> next() = 0;
 

@@ -27,6 +27,9 @@ class FakeLoop final : public net::Loop {
   // How many bytes each further send to this socket is worth; then it is full.
   void limit(int descriptor, std::size_t room) { room_[descriptor] = room; }
 
+  // wait() tells less than there is.
+  void be_behind(bool behind) { is_behind_ = behind; }
+
   std::map<int, std::string> sent;
   std::map<int, int> sends;  // how many
   std::set<int> closed, reset_ones, shut, wants_writable;
@@ -34,6 +37,7 @@ class FakeLoop final : public net::Loop {
 
   // --- the worker's side
   void wait(Instant, Instant deadline) override { last_deadline = deadline; }
+  bool is_behind() const override { return is_behind_; }
   std::optional<net::Completion> next() override {
     if (arrivals_.empty()) return std::nullopt;
     const net::Completion front = arrivals_.front();
@@ -71,6 +75,7 @@ class FakeLoop final : public net::Loop {
     if (taken < text.size()) unsent_.push_back({descriptor, tag, static_cast<std::uint32_t>(taken), EAGAIN});
   }
 
+  bool is_behind_ = false;
   std::deque<net::Completion> arrivals_;
   std::deque<std::string> texts_;
   std::map<int, std::size_t> room_;

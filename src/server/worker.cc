@@ -46,6 +46,8 @@ Worker::~Worker() = default;
 void Worker::turn() {
   loop_.wait(not_before(), next_due());
   turn_started_ = loop_.now();
+  if (behind_since_ == caught_up_) behind_since_ = turn_started_;
+  if (!loop_.is_behind()) caught_up_ = behind_since_ = turn_started_;
   has_newcomers_ = false;
   while (auto completion = loop_.next()) dispatch(*completion);
   take_mail();
@@ -101,13 +103,13 @@ void Worker::run_deadlines() {
     // One that has unsent bytes is sent nothing more: if it does not read, the ping would only lie behind them.
     queue(descriptor, connection, protocol::kPingFrame, -1);
   });
-  while (const auto due = pongs_.pop_due(now)) {
+  while (const auto due = pongs_.pop_due(judged_at(settings_.pong_timeout))) {
     Connection& connection = table_[due->descriptor];
     if (connection.state != State::kOpen || !connection.has(Connection::kPinged) || connection.since != due->since) continue;
     counters_.pongs_missed.add();
     release(due->descriptor, connection, Ending::kPongMissed, 1006);
   }
-  while (const auto due = heads_.pop_due(now)) {
+  while (const auto due = heads_.pop_due(judged_at(settings_.handshake_timeout))) {
     Connection& connection = table_[due->descriptor];
     if (connection.state == State::kRequest && connection.since == due->since) expire_head(due->descriptor, connection);
   }
@@ -118,6 +120,13 @@ void Worker::run_deadlines() {
       release(due->descriptor, connection, static_cast<Ending>(connection.ending), 1006);
     }
   }
+}
+
+// A peer is late by the clock of a turn that had heard all: after a stall of this machine its answer may lie there, unread. Where a worker
+// stays behind, that goes on for as long as the peer was given in the first place.
+Instant Worker::judged_at(Duration patience) const {
+  const Instant now = loop_.now();
+  return now - behind_since_ <= patience ? caught_up_ : now;
 }
 
 void Worker::drain() {
@@ -141,6 +150,7 @@ void Worker::run_drain() {
     if (connection.state == State::kOpen) {
       close(drain_cursor_, 1001, "server is going away", Ending::kDrained);
     } else if (connection.state == State::kRequest) {
+      count_unanswered(connection, Refusal::kDraining);
       release(drain_cursor_, connection, Ending::kDrained, 1006);
     }
   }
@@ -150,7 +160,6 @@ void Worker::run_drain() {
 
 Instant Worker::next_due() const {
   Instant due = std::min({keepalive_.next_due(), heads_.next_due(), closes_.next_due(), windows_.next_due()});
-      count_unanswered(connection, Refusal::kDraining);
   if (const Instant pong_due = pongs_.next_due(); pong_due != kNever) due = std::min(due, pong_due + kPongSlack);
   if (draining_ && !is_empty()) due = std::min(due, loop_.now() + kDrainStep);
   return due;

@@ -60,6 +60,11 @@ class Worker final : public Publisher, private topics::TopicListener {
   void add_listener(net::Descriptor listener) { listeners_.push_back(listener); }
   bool is_empty() const { return counters_.descriptors.read() == 0; }
 
+  // What the next turn() will ask of the loop's wait(): when there is something to do although nothing comes, and until when
+  // arrivals may gather.
+  Instant next_due() const;
+  Instant not_before() const;
+
   // What Peer does.
   void send(int descriptor, MessageKind kind, Bytes payload);
   void subscribe(int descriptor, std::string_view topic, const SubscribeOptions& options);
@@ -73,9 +78,8 @@ class Worker final : public Publisher, private topics::TopicListener {
   // worker.cc
   void dispatch(const net::Completion& completion);
   void run_deadlines();
+  Instant judged_at(Duration patience) const;
   void run_drain();
-  Instant next_due() const;
-  Instant not_before() const;
   void note_turn();
   // worker_topics.cc
   void take_mail();
@@ -113,11 +117,11 @@ class Worker final : public Publisher, private topics::TopicListener {
   void linger(int descriptor, Connection& connection, Ending ending);
   void begin_close_deadline(int descriptor, Connection& connection);
   void say_the_rest(int descriptor, Connection& connection);
+  void count_unanswered(const Connection& connection, Refusal reason);
   void peer_gone(int descriptor, Connection& connection, int error);
   void release(int descriptor, Connection& connection, Ending ending, std::uint16_t code);
   void expire_head(int descriptor, Connection& connection);
 
-  void count_unanswered(const Connection& connection, Refusal reason);
   const WorkerSettings settings_;
   const Router& router_;
   Admission& admission_;
@@ -154,6 +158,8 @@ class Worker final : public Publisher, private topics::TopicListener {
 
   // Gathering: when may the next turn begin?
   Instant turn_started_{};
+  Instant caught_up_{};      // the last turn that was told all that had come
+  Instant behind_since_{};   // the first one after it
   Instant prompt_until_{};   // messages were seen: no gathering until then
   bool has_newcomers_ = false;  // some were accepted in this turn
   Instant window_started_{};

@@ -24,6 +24,23 @@ class Echo final : public Handler {
   SubscribeOptions options;
 };
 
+class Page final : public Handler {
+ public:
+  std::optional<Reply> request(const Request&, Publisher&) override { return Reply{.body = std::string(200, 'x')}; }
+};
+
+// Talks on when it is told of the end.
+class Stubborn final : public Handler {
+ public:
+  void close(Peer& peer, std::uint16_t) override {
+    ++closes;
+    peer.send(MessageKind::kText, as_bytes("one more thing"));
+    peer.subscribe("news");
+    peer.close(4000, "closed again");
+  }
+  int closes = 0;
+};
+
 constexpr std::string_view kUpgrade =
     "GET /echo HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
@@ -408,6 +425,86 @@ TEST_F(WorkerTest, DrainsEvenlyAndRefusesNewcomers) {
 TEST_F(WorkerTest, SleepsForeverWithNothingToDo) {
   worker().turn();
   EXPECT_EQ(loop_.last_deadline, kNever);
+}
+
+TEST_F(WorkerTest, SaysNothingBehindACloseWhateverTheHandlerTries) {
+  const auto stubborn = std::make_shared<Stubborn>();
+  router_.add("/stubborn", stubborn);
+  loop_.accept(5);
+  std::string request(kUpgrade);
+  loop_.receive(5, request.replace(request.find("/echo"), 5, "/stubborn"));
+  worker().turn();
+  loop_.sent[5].clear();
+  loop_.receive(5, frame(protocol::Opcode::kClose, "\x03\xe8"));
+  worker().turn();
+  EXPECT_EQ(loop_.sent[5], "\x88\x02\x03\xe8");
+  EXPECT_EQ(stubborn->closes, 1);
+}
+
+TEST_F(WorkerTest, GivesTheNextPeerOfADescriptorNoSubscriptionOfTheLast) {
+  router_.add("/stubborn", std::make_shared<Stubborn>());
+  std::string request(kUpgrade);
+  loop_.accept(5);
+  loop_.receive(5, request.replace(request.find("/echo"), 5, "/stubborn"));
+  loop_.end(5);
+  worker().turn();
+  loop_.accept(5);
+  loop_.receive(5, request);
+  worker().turn();
+  loop_.sent[5].clear();
+  worker().publish("news", MessageKind::kText, as_bytes("not for you"));
+  worker().turn();
+  EXPECT_EQ(loop_.sent[5], "");
+}
+
+TEST_F(WorkerTest, DropsNobodyWhosePongLiesUnreadAfterAStall) {
+  open(5);
+  loop_.sent[5].clear();
+  while (loop_.sent[5].empty()) pass(milliseconds(50));
+  loop_.advance(seconds(30));
+  loop_.be_behind(true);
+  worker().turn();
+  EXPECT_FALSE(loop_.closed.contains(5));
+  loop_.be_behind(false);
+  loop_.receive(5, frame(protocol::Opcode::kPong, ""));
+  worker().turn();
+  EXPECT_FALSE(loop_.closed.contains(5));
+}
+
+TEST_F(WorkerTest, IsPatientWithTheSilentNoMoreThanTwiceHoweverFarItIsBehind) {
+  open(5);
+  loop_.be_behind(true);
+  pass(seconds(20) + 2 * seconds(5) + seconds(2));
+  EXPECT_TRUE(loop_.closed.contains(5));
+}
+
+TEST_F(WorkerTest, EndsOneThatAsksOnAndTakesNoAnswer) {
+  router_.add("/page", std::make_shared<Page>());
+  loop_.accept(5);
+  loop_.limit(5, 0);
+  for (int i = 0; i < 100 && !loop_.closed.contains(5); ++i) {
+    loop_.receive(5, "GET /page HTTP/1.1\r\nHost: x\r\n\r\n");
+    worker().turn();
+    EXPECT_LE(counters_.queued_bytes.read(), 1'400u);
+  }
+  EXPECT_TRUE(loop_.closed.contains(5));
+  EXPECT_EQ(counters_.queued_bytes.read(), 0u);
+}
+
+TEST_F(WorkerTest, CountsAsRefusedWhoIsDrainedBeforeItsRequestAndNotWhoWasAnswered) {
+  router_.add("/page", std::make_shared<Page>());
+  loop_.accept(5);
+  loop_.accept(6);
+  loop_.accept(7);
+  loop_.receive(6, "GET /page HTTP/1.1\r\nHost: x\r\n\r\n");
+  loop_.receive(7, "GET /page HTTP/1.1\r\nHost: x\r\n\r\n");
+  worker().turn();
+  loop_.end(7);
+  worker().drain();
+  pass(seconds(11));
+  EXPECT_EQ(counters_.of(Refusal::kDraining).read(), 1u);
+  EXPECT_EQ(counters_.of(Refusal::kLeft).read(), 0u);
+  EXPECT_EQ(counters_.requests.read(), 2u);
 }
 
 }  // namespace
