@@ -1,5 +1,6 @@
 # A folder of src/ is a room: one static library of its *.cc, one test program of its *_test.cc, one libFuzzer
 # program for each *_fuzz.cc, one Google Benchmark program of its *_bench.cc. Files are found, not listed, so that none is forgotten.
+# Where no fuzzer is built, x_fuzz.cc becomes a program that replays its corpus, tests/corpus/x_fuzz, under ctest.
 #
 #   holdfast_room(NAME [KEEPS_TIME] [ROOMS room...] [LIBRARIES library...])
 #
@@ -44,8 +45,14 @@ function(holdfast_room name)
     if(HOLDFAST_FUZZ)
       add_executable(${target} ${fuzzer})
       target_link_libraries(${target} PRIVATE holdfast_${name})
-      target_compile_options(${target} PRIVATE -fsanitize=fuzzer)
       target_link_options(${target} PRIVATE -fsanitize=fuzzer)
+    else()
+      add_executable(${target}_replay ${fuzzer} ${CMAKE_SOURCE_DIR}/src/fuzz_replay.cc)
+      target_link_libraries(${target}_replay PRIVATE holdfast_${name})
+      if(EXISTS ${CMAKE_SOURCE_DIR}/tests/corpus/${target})
+        add_test(NAME corpus.${target} COMMAND ${target}_replay ${CMAKE_SOURCE_DIR}/tests/corpus/${target})
+        set_tests_properties(corpus.${target} PROPERTIES TIMEOUT 120 LABELS unit)
+      endif()
     endif()
   endforeach()
 endfunction()

@@ -1,0 +1,162 @@
+// holdfast_simulate: runs of the simulator, one for each seed, until one fails.
+//
+//   holdfast_simulate [--first N] [--count N] [--twice] [--everything] [--progress]
+//   holdfast_simulate --seed N [--trace]
+//
+// --twice runs each seed a second time and wants the same hash; --everything fails when some reason
+// for a refusal or an end never came about.
+
+#include <fmt/format.h>
+
+#include <chrono>
+#include <csignal>
+#include <cstdlib>
+#include <optional>
+#include <string_view>
+
+#include "base/units.h"
+#include "simulator/simulation.h"
+
+using namespace holdfast;
+using simulator::Outcome;
+using simulator::Simulation;
+
+namespace {
+
+struct Orders {
+  std::uint64_t first = 1;
+  std::uint64_t count = 1'000;
+  bool trace = false, twice = false, everything = false, progress = false;
+};
+
+// For one that dies by a CHECK or a sanitizer.
+std::uint64_t seed_under_way = 0;
+const Simulation* under_way = nullptr;
+
+void print_replay(std::uint64_t seed) {
+  fmt::print(stderr, "replay it: holdfast_simulate --seed {} --trace\n", seed);
+  std::fflush(stderr);
+}
+
+// Not what a signal handler may do in general; here nothing else runs, and the process ends.
+void tell_and_die(int signal) {
+  std::signal(signal, SIG_DFL);
+  if (under_way != nullptr) fmt::print(stderr, "{}", under_way->last_events());
+  fmt::print(stderr, "seed {} died by signal {}\n", seed_under_way, signal);
+  print_replay(seed_under_way);
+  std::raise(signal);
+}
+
+std::optional<std::uint64_t> number(const char* text) {
+  if (text == nullptr) return std::nullopt;
+  char* end = nullptr;
+  const std::uint64_t value = std::strtoull(text, &end, 10);
+  if (*text == '\0' || *end != '\0') return std::nullopt;
+  return value;
+}
+
+std::optional<Orders> read_orders(char** arguments) {
+  Orders orders;
+  for (char** at = arguments + 1; *at != nullptr; ++at) {
+    const std::string_view name = *at;
+    if (name == "--trace")
+      orders.trace = true;
+    else if (name == "--twice")
+      orders.twice = true;
+    else if (name == "--everything")
+      orders.everything = true;
+    else if (name == "--progress")
+      orders.progress = true;
+    else {
+      const auto value = number(*++at);
+      if (!value) return std::nullopt;
+      if (name == "--seed" || name == "--first") orders.first = *value;
+      if (name == "--seed")
+        orders.count = 1;
+      else if (name == "--count")
+        orders.count = *value;
+      else if (name != "--first")
+        return std::nullopt;
+    }
+  }
+  return orders;
+}
+
+Outcome run(std::uint64_t seed, bool trace) {
+  Simulation simulation(seed, trace);
+  seed_under_way = seed;
+  under_way = &simulation;
+  Outcome outcome = simulation.run();
+  under_way = nullptr;
+  return outcome;
+}
+
+// Whether each reason came about.
+bool print_reached(const Outcome& all) {
+  bool everything = true;
+  const auto print = [&](std::string_view what, const auto& names, const auto& counts) {
+    fmt::print("{}", what);
+    for (std::size_t i = 0; i < names.size(); ++i) {
+      fmt::print("  {} {}", names[i], format_count(counts[i]));
+      everything = everything && counts[i] > 0;
+    }
+    fmt::print("\n");
+  };
+  fmt::print(
+      "{} connections, {} WebSockets, {} requests, {} messages, {} deliveries, {} dropped, {} conflated, {} "
+      "lost\n",
+      format_count(all.accepted), format_count(all.opened), format_count(all.requests),
+      format_count(all.messages), format_count(all.deliveries), format_count(all.dropped), format_count(all.conflated),
+      format_count(all.conflated), format_count(all.lost));
+  print("refused:", server::kRefusalNames, all.refused);
+  print("ended:", server::kEndingNames, all.ended);
+  return everything && all.dropped > 0 && all.lost > 0;
+}
+
+int run_all(const Orders& orders) {
+  const auto start = std::chrono::steady_clock::now();
+  const auto seconds = [&] {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  };
+  Outcome all;
+  for (std::uint64_t seed = orders.first; seed < orders.first + orders.count; ++seed) {
+    const Outcome outcome = run(seed, orders.trace);
+    if (!outcome.failure.empty()) {
+      if (!orders.trace) fmt::print(stderr, "{}", outcome.last_events);
+      fmt::print(stderr, "seed {} failed: {}\n", seed, outcome.failure);
+      print_replay(seed);
+      return 1;
+    }
+    if (orders.twice && run(seed, false).hash != outcome.hash) {
+      fmt::print(stderr, "seed {} failed: two runs of it differ\n", seed);
+      return 1;
+    }
+    all.add(outcome);
+    if (orders.progress && (seed - orders.first) % 1'000 == 999) {
+      fmt::print("{} seeds, {:.0f} s\n", format_count(seed - orders.first + 1), seconds());
+      std::fflush(stdout);
+    }
+  }
+  fmt::print("{} seeds from {}, {} events, {:.1f} s, hash {:016x}: all is well\n",
+             format_count(orders.count), orders.first, format_count(all.events), seconds(),
+             all.hash);
+  const bool everything = print_reached(all);
+  if (!orders.everything || everything) return 0;
+  fmt::print(stderr, "something above never came about: more seeds, or better odds\n");
+  return 1;
+}
+
+}  // namespace
+
+int main(int, char** arguments) {
+  const auto orders = read_orders(arguments);
+  if (!orders) {
+    fmt::print(stderr,
+               "usage: holdfast_simulate [--first N] [--count N] [--twice] [--everything] "
+               "[--progress] | --seed N [--trace]\n");
+    return 2;
+  }
+  std::signal(SIGABRT, tell_and_die);
+  std::signal(SIGSEGV, tell_and_die);
+  return run_all(*orders);
+}

@@ -1,0 +1,45 @@
+#pragma once
+
+// What all parts of a simulation share: chance, the clock, the links and the trace. One thread.
+
+#include <deque>
+#include <string>
+#include <vector>
+
+#include "holdfast/handler.h"
+#include "simulator/link.h"
+#include "simulator/random.h"
+#include "simulator/scenario.h"
+#include "simulator/trace.h"
+
+namespace holdfast::simulator {
+
+inline constexpr std::uint32_t kTopics = 6;
+inline std::string topic_name(std::uint32_t topic) { return "topic " + std::to_string(topic); }
+inline std::uint32_t topic_of(std::string_view name) {
+  return static_cast<std::uint32_t>(name.back() - '0');
+}
+
+struct World {
+  World(std::uint64_t seed, bool live) : scenario(seed), random(seed), trace(live) {}
+
+  // A fault of these odds (in a hundred) strikes now. Never once the run is calm.
+  bool strikes(unsigned percent) { return !is_calm && percent != 0 && random.chance(percent); }
+  bool strikes_in_thousand(unsigned odds) {
+    return !is_calm && odds != 0 && random.below(1000) < odds;
+  }
+  void note(What what, int worker, int link, std::int64_t a = 0, std::int64_t b = 0) {
+    trace.note(now, what, worker, link, a, b);
+  }
+
+  Scenario scenario;
+  Random random;
+  Trace trace;
+  Instant now{std::chrono::seconds(1000)};
+  Duration excused{};  // time in which nobody ran, so that deadlines may have been missed
+  std::deque<Link> links;
+  bool is_calm = false;
+  bool is_draining = false;
+};
+
+}  // namespace holdfast::simulator
