@@ -4,13 +4,15 @@ After a Close the server has to end TCP itself, soon, and without a reset that c
 """
 
 import asyncio
+import contextlib
+import os
 import socket
 import struct
 import time
 import unittest
 
 from conformance_cases import read_cases, read_requests
-from harness import CLOSE, IO, SANITIZED, Response, Server, frame, upgrade_request
+from harness import BINARY, CLOSE, IO, PING, SANITIZED, Response, Server, frame, upgrade_request
 
 LIMITS = {
     "default": (),
@@ -279,6 +281,26 @@ class Conformance(unittest.TestCase):
                     yield f"{request}, {how}", lambda loop, r=request, p=pieces: ask(loop, address, r, p)
 
         asyncio.run(self.run_all(ways(), AT_ONCE))
+
+    def test_what_a_peer_says_behind_its_close_resets_nothing_that_it_is_owed(self):
+        message, junk = os.urandom(300_000), frame(PING, b"behind the Close")
+        with socket.socket() as peer:
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)  # so that the answer waits in the server's kernel
+            peer.settimeout(PATIENCE)
+            peer.connect(self.servers["large"].address)
+            peer.sendall(upgrade_request("/echo"))
+            got = b""
+            while b"\r\n\r\n" not in got:
+                got += peer.recv(4096)
+            got = got.partition(b"\r\n\r\n")[2]
+            peer.sendall(frame(BINARY, message) + frame(CLOSE, b"\x03\xe8"))
+            while piece := peer.recv(8192):
+                got += piece
+                with contextlib.suppress(BrokenPipeError):
+                    peer.sendall(junk)
+        self.assertEqual(len(got), 10 + len(message) + 4)
+        self.assertEqual(got[10:-4], message)
+        self.assertEqual(got[-4:], frame(CLOSE, b"\x03\xe8", mask=None))
 
     def tearDown(self):
         for server in self.servers.values():
