@@ -9,11 +9,6 @@
 namespace holdfast::net {
 
 Result<void> take_private_descriptor_table() {
-#ifdef __SANITIZE_THREAD__
-  // ThreadSanitizer knows a descriptor by its number alone: the same number in two tables would look like one descriptor that two
-  // threads share without order. One table for all is slower and smaller, but just as right.
-  return {};
-#endif
   if (unshare(CLONE_FILES) != 0) {
     return failure(std::string("unshare(CLONE_FILES): ") + std::strerror(errno), errno);
   }

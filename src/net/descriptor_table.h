@@ -10,7 +10,7 @@
 namespace holdfast::net {
 
 // Gives the calling thread a private copy of the process's descriptor table (unshare(2), CLONE_FILES; needs no privilege).
-// Descriptors open at that moment exist in both; those opened later in one only. Does nothing in a build for ThreadSanitizer.
+// Descriptors open at that moment exist in both; those opened later in one only.
 Result<void> take_private_descriptor_table();
 
 struct DescriptorLimit {

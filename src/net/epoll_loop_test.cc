@@ -180,7 +180,8 @@ TEST_P(EpollLoop, TellsWhatAFullSocketDidNotTakeAndWhenThereIsRoom) {
 TEST_P(EpollLoop, DeliversNothingOfADescriptorClosedInTheSameTurn) {
   close_on_bytes_ = true;
   const auto [client, server] = pair();
-  loop_->send(client, as_bytes(std::string(100'000, 'x')), 0);
+  const std::string text(100'000, 'x');
+  loop_->send(client, as_bytes(text), 0);
   run([&, s = server] { return !received_[s].empty(); });
   const std::size_t first = received_[server].size();
   run([&, c = client] { return closed_.contains(c); });
