@@ -1,5 +1,6 @@
 #include "protocol/frame.h"
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 
@@ -105,7 +106,7 @@ std::size_t write_close_frame(std::byte* out, std::uint16_t code, std::string_vi
       write_frame_header(out, Opcode::kClose, true, payload_bytes, mask);
   if (coded) {
     write_big_endian(out + header_bytes, code, 2);
-    std::memcpy(out + header_bytes + 2, reason.data(), reason.size());
+    std::copy(reason.begin(), reason.end(), reinterpret_cast<char*>(out + header_bytes + 2));
   }
   if (mask != nullptr) apply_mask({out + header_bytes, payload_bytes}, *mask);
   return header_bytes + payload_bytes;
