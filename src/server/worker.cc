@@ -11,7 +11,6 @@ namespace {
 // Below so many arrivals a second, a turn for each costs too little to make anyone wait.
 constexpr std::uint32_t kBusyArrivalsPerSecond = 250;
 constexpr Duration kWindow = std::chrono::seconds(1);
-constexpr Duration kPromptFor = std::chrono::seconds(1);
 // A missed pong may be noticed so much later: most are noticed by the sweep that comes anyway.
 constexpr Duration kPongSlack = std::chrono::milliseconds(100);
 constexpr Duration kDrainStep = std::chrono::milliseconds(20);
