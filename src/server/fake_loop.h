@@ -33,10 +33,13 @@ class FakeLoop final : public net::Loop {
   std::map<int, std::string> sent;
   std::map<int, int> sends;  // how many
   std::set<int> closed, reset_ones, shut, wants_writable;
-  Instant last_deadline{};
+  Instant last_not_before{}, last_deadline{};
 
   // --- the worker's side
-  void wait(Instant, Instant deadline) override { last_deadline = deadline; }
+  void wait(Instant not_before, Instant deadline) override {
+    last_not_before = not_before;
+    last_deadline = deadline;
+  }
   bool is_behind() const override { return is_behind_; }
   std::optional<net::Completion> next() override {
     if (arrivals_.empty()) return std::nullopt;

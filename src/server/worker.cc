@@ -167,7 +167,7 @@ Instant Worker::next_due() const {
 // With keepalive alone to do, arrivals of a moment are taken together: pongs have no hurry, and a turn for each costs
 // more than the pong itself. As soon as there are messages, nobody waits; nor do newcomers, whose request comes right behind them.
 Instant Worker::not_before() const {
-  if (!is_busy_ || draining_ || has_newcomers_ || loop_.now() < prompt_until_) return Instant();
+  if (!is_busy_ || draining_ || has_newcomers_ || loop_.is_behind() || loop_.now() < prompt_until_) return Instant();
   return turn_started_ + settings_.idle_batch;
 }
 

@@ -478,6 +478,20 @@ TEST_F(WorkerTest, IsPatientWithTheSilentNoMoreThanTwiceHoweverFarItIsBehind) {
   EXPECT_TRUE(loop_.closed.contains(5));
 }
 
+TEST_F(WorkerTest, GathersNothingMoreWhileItIsBehind) {
+  open(5);
+  pass(seconds(3));
+  for (int i = 0; i < 1000; ++i) loop_.receive(5, frame(protocol::Opcode::kPong, ""));
+  pass(milliseconds(1050));
+  loop_.advance(milliseconds(1));
+  worker().turn();
+  EXPECT_GT(loop_.last_not_before, Instant()) << "pongs alone are gathered";
+  loop_.be_behind(true);
+  worker().turn();
+  worker().turn();
+  EXPECT_EQ(loop_.last_not_before, Instant());
+}
+
 TEST_F(WorkerTest, EndsOneThatAsksOnAndTakesNoAnswer) {
   router_.add("/page", std::make_shared<Page>());
   loop_.accept(5);
