@@ -109,8 +109,10 @@ std::string_view Simulation::reason_of_end(const Link& link) const {
   const Duration silent = world_.now - facts.received_at;
   if (settings.ping_interval > Duration(0) && silent + kTick >= settings.pong_timeout) {
     // One who keeps up has answered at once: then its pong lies there unread, and the server is
-    // late.
-    return peer.keeps_up() && !peer.is_guilty() ? "" : "it did not answer the ping";
+    // late. But for one whose ping had to wait for room.
+    const bool has_answered =
+        peer.keeps_up() && !peer.is_guilty() && facts.short_at <= facts.received_at;
+    return has_answered ? "" : "it did not answer the ping";
   }
   return {};
 }

@@ -18,7 +18,7 @@ namespace holdfast::simulator {
 // What the handlers and the loop saw of a connection. The invariants are judged by these, not by
 // what the worker says of itself.
 struct Facts {
-  Instant accepted_at{}, http_at{}, received_at{}, ended_at{}, shut_at{}, took_at{};
+  Instant accepted_at{}, http_at{}, received_at{}, ended_at{}, shut_at{}, took_at{}, short_at{};
   bool was_opened = false;         // the handler's open() was called
   bool was_ended = false;          // and its close()
   bool was_refused = false;        // a status of 400 or more was offered to it

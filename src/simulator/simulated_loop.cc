@@ -256,6 +256,7 @@ void SimulatedLoop::take(const Send& send) {
   world_.note(What::kSend, worker_, link.id, static_cast<std::int64_t>(offered),
               static_cast<std::int64_t>(room));
   link.facts.was_short = room < offered;
+  if (room < offered) link.facts.short_at = now_;
   if (room > 0) link.facts.took_at = now_;
   if (room == offered) return;
   blocked_.push_back(&link);

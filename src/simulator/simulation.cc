@@ -75,13 +75,19 @@ void Simulation::step() {
     case 4:
       return peer == nullptr ? void() : peer->read(world_.random.between(1, 2'000));
     case 5:
-      return ledger_.publish(static_cast<std::uint32_t>(world_.random.below(kTopics)),
-                             world_.random.below(200));
+      return publish();
     case 6:
       return pass_time();
     default:
       if (world_.strikes(world_.scenario.odds.idle_turn)) turn(post);
   }
+}
+
+// Now and then more than a worker takes in one turn.
+void Simulation::publish() {
+  const auto topic = static_cast<std::uint32_t>(world_.random.below(kTopics));
+  for (std::uint64_t i = world_.random.chance(1) ? 600 : 1; i > 0; --i)
+    ledger_.publish(topic, world_.random.below(200));
 }
 
 void Simulation::connect() {
@@ -199,6 +205,7 @@ void Simulation::drain() {
 void Simulation::calm_down() {
   world_.is_calm = true;
   world_.note(What::kCalm, -1, -1);
+  for (Link& link : world_.links) link.capacity = std::max<std::size_t>(link.capacity, 64 * 1024);
   run_until(world_.now + milliseconds(400));
   for (Peer& peer : peers_) peer.check_complete();
   for (const Post& post : posts_) {

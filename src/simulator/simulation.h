@@ -53,6 +53,7 @@ class Simulation {
   // simulation.cc
   void step();
   void connect();
+  void publish();
   void turn(Post& post);
   void settle();
   bool give_turns();
