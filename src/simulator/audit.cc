@@ -17,9 +17,10 @@ using std::chrono::milliseconds;
 // Deadlines are kept to a millisecond, and a missed pong may be noticed a little later.
 constexpr Duration kSlack = milliseconds(120);
 constexpr Duration kTick = milliseconds(2);
-// A response of the server's own that no limit of queues bounds: there are a few for each
-// connection.
-constexpr std::uint64_t kResponseBytesMax = 8'192;
+// A response that refuses: no queue bounds it, and there is one for each connection.
+constexpr std::uint64_t kResponseBytesMax = 512;
+// Answers to what one turn reads of requests that lie one behind the other.
+constexpr std::uint64_t kAnswersBytesMax = 64 * 1'024;
 
 template <class Counters>
 std::uint64_t sum_of(const Counters& counters) {
@@ -161,7 +162,9 @@ void Simulation::check_queues(const Post& post) {
       fail(post, fmt::format("peer {} left and was not closed", link->id));
     // What was said before a Close may still leave; its deadline bounds it, as nothing is added.
     if (link->wants_writable && link->facts.was_ended) return;
-    if (link->wants_writable) bound += settings.queue_bytes_max + kResponseBytesMax;
+    if (!link->wants_writable) continue;
+    const bool may_be_answered = peers_[static_cast<std::size_t>(link->id)].asks_for_pages();
+    bound += settings.queue_bytes_max + (may_be_answered ? kAnswersBytesMax : kResponseBytesMax);
   }
   const std::uint64_t queued = post.counters->queued_bytes.read();
   if (queued > bound)

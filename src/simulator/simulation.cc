@@ -207,6 +207,9 @@ void Simulation::calm_down() {
   world_.note(What::kCalm, -1, -1);
   for (Link& link : world_.links) link.capacity = std::max<std::size_t>(link.capacity, 64 * 1024);
   run_until(world_.now + milliseconds(400));
+  // What this moment began is ended with it.
+  settle();
+  for (int i = 0; i < 1'000 && give_turns(); ++i) settle();
   for (Peer& peer : peers_) peer.check_complete();
   for (const Post& post : posts_) {
     if (post.mail_taken != post.mail.size()) fail(post, "mail was left lying");
