@@ -12,6 +12,7 @@ namespace holdfast {
 
 enum class IoChoice : std::uint8_t { kAuto, kUring, kEpoll };
 enum class QueueFullPolicy : std::uint8_t { kDisconnect, kDropOldest, kConflate };
+enum class DeflateChoice : std::uint8_t { kOff, kOn, kTakeover };
 
 struct Options {
   using Milliseconds = std::chrono::milliseconds;
@@ -47,6 +48,12 @@ struct Options {
 
   // --- fan-out
   Milliseconds topic_window{0};  // /topics/<name>: messages that come within so long leave in one write; 0 = at once; ..1 s
+
+  // --- compression (RFC 7692)
+  // Whether permessage-deflate is agreed on with peers that offer it. kOn: without context takeover, so that an idle peer owns no
+  // stream. kTakeover: each peer keeps its windows between messages, which compresses better and costs memory.
+  DeflateChoice deflate = DeflateChoice::kOff;
+  std::uint32_t deflate_window_bits = 12;  // with kTakeover: the largest window that is kept, as a power of two; 9..15
 
   // --- publishing over HTTP
   std::string publish_token;            // bearer token that POST /topics/<name> needs; empty: loopback only

@@ -10,7 +10,10 @@ namespace holdfast::broker {
 namespace {
 
 SharedPublication publication(std::string topic) {
-  return std::make_shared<const Publication>(Publication{std::move(topic), SharedBytes::copy_of(as_bytes("x"))});
+  auto publication = std::make_shared<Publication>();
+  publication->topic = std::move(topic);
+  publication->wire = SharedBytes::copy_of(as_bytes("x"));
+  return publication;
 }
 
 TEST(Mailbox, KeepsTheOrderAndRefusesWhenFull) {

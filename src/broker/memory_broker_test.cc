@@ -9,7 +9,10 @@ namespace holdfast::broker {
 namespace {
 
 SharedPublication publication(std::string topic, std::string text) {
-  return std::make_shared<const Publication>(Publication{std::move(topic), SharedBytes::copy_of(as_bytes(text))});
+  auto publication = std::make_shared<Publication>();
+  publication->topic = std::move(topic);
+  publication->wire = SharedBytes::copy_of(as_bytes(text));
+  return publication;
 }
 
 class MemoryBrokerTest : public testing::Test {

@@ -1,11 +1,28 @@
 #pragma once
 
+#include <array>
 #include <memory>
+#include <mutex>
 #include <string>
 
 #include "base/shared_bytes.h"
 
 namespace holdfast::broker {
+
+// Bytes that whoever asks first makes, for all: one that asks meanwhile, on another worker, waits for them.
+class LazyWire {
+ public:
+  // Any thread. `make` returns SharedBytes; every caller's must make the same. The reference lives as long as this.
+  template <class Make>
+  const SharedBytes& get(Make make) const {
+    std::call_once(once_, [&] { bytes_ = make(); });
+    return bytes_;
+  }
+
+ private:
+  mutable std::once_flag once_;
+  mutable SharedBytes bytes_;
+};
 
 // One message on its way to everyone who wants its topic. `wire` is what each of them is sent: encoded once, by the publisher.
 struct Publication {
@@ -13,6 +30,8 @@ struct Publication {
   SharedBytes wire;
   // What the message is the newest value of ("AAPL"); empty: of the topic itself. Only conflation looks at it.
   std::string key = {};
+  // What is sent to those who agreed on compression, by window: encoded once, when the first of them is met.
+  std::array<LazyWire, 3> deflated = {};
 };
 
 using SharedPublication = std::shared_ptr<const Publication>;

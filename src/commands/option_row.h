@@ -46,7 +46,7 @@ struct Flag {
 // One of some words; the enum's values count them from 0.
 struct Choice {
   std::variant<IoChoice ServeSettings::*, QueueFullPolicy ServeSettings::*,
-               LogLevel ServeSettings::*, LogFormat ServeSettings::*>
+               DeflateChoice ServeSettings::*, LogLevel ServeSettings::*, LogFormat ServeSettings::*>
       field;
   std::span<const std::string_view> words;
 };

@@ -37,6 +37,7 @@ constexpr std::array kPingPresets = {
 constexpr std::array<std::string_view, 3> kIoWords = {"auto", "uring", "epoll"};
 constexpr std::array<std::string_view, 3> kQueueFullWords = {"disconnect", "drop-oldest",
                                                               "conflate"};
+constexpr std::array<std::string_view, 3> kDeflateWords = {"off", "on", "takeover"};
 constexpr std::array<std::string_view, 4> kLogLevelWords = {"debug", "info", "warning", "error"};
 constexpr std::array<std::string_view, 2> kLogFormatWords = {"text", "json"};
 
@@ -45,6 +46,7 @@ constexpr std::string_view kSize = "How big it is";
 constexpr std::string_view kKeepalive = "Keepalive";
 constexpr std::string_view kPeer = "Limits of one peer";
 constexpr std::string_view kTopics = "Topics";
+constexpr std::string_view kCompression = "Compression";
 constexpr std::string_view kOverload = "Overload and shutdown";
 constexpr std::string_view kLog = "Log";
 
@@ -156,6 +158,17 @@ constexpr std::array kTable = {
               "Bytes a second from one peer, a second's worth of them at once; more closes with "
               "1008. Set it above message-bytes-max.",
               "no machine reads more than a tebibyte a second"},
+
+    OptionRow{"deflate", kCompression, Choice{&ServeSettings::deflate, kDeflateWords},
+              "Whether messages are compressed for peers that offer it (permessage-deflate). on: each "
+              "message alone, and an idle peer costs no memory. takeover: messages may refer to those "
+              "before them, in windows that each peer keeps.",
+              ""},
+    OptionRow{"deflate-window-bits", kCompression,
+              Quantity{Unit::kCount, &ServeSettings::deflate_window_bits, 9, 15, "", {}},
+              "With deflate = takeover, the largest window that is kept for a peer: 2^N bytes.",
+              "less than 512 bytes zlib does not compress with, and RFC 7692 knows no more than 32 "
+              "KiB; each step doubles the memory of every peer that talks"},
 
     OptionRow{"topic-window", kTopics,
               Quantity{Unit::kDuration, &ServeSettings::topic_window, 0, kSecond, "off", {}},

@@ -258,6 +258,10 @@ constexpr std::array kTable = {
                "Needed where the server was started with one. Safer in the environment than on the "
                "command line.",
                true, read_token},
+    LoadOption{"--deflate", "", "off",
+               "Offer compression (permessage-deflate, without takeover), and compress what is sent.",
+               "", "A server that declines it counts as refusing.", false,
+               [](Options& o, std::string_view t) { return read_flag(o.deflate, t); }},
     LoadOption{"--report", "FILE", "none", "Write the report as JSON, for `holdfast report`.",
                "a file name", "", false,
                [](Options& o, std::string_view t) { return read_text(o.report, t); }},

@@ -59,6 +59,7 @@ struct LoadOptions {
   bool allow_fewer = false;  // go on with as many as can be reached
   net::Io io = net::Io::kAuto;
   std::string publish_token;  // bearer token for POST /topics/<name>
+  bool deflate = false;       // offer permessage-deflate, without takeover
   std::string report;         // JSON file to write; empty: none
   std::string html;           // HTML page to write; empty: none
 };

@@ -31,6 +31,8 @@
 #include "load/this_machine.h"
 #include "net/loop.h"
 #include "protocol/http_response.h"
+#include "protocol/message_deflater.h"
+#include "protocol/message_inflater.h"
 #include "protocol/session.h"
 
 namespace holdfast::load {
@@ -132,12 +134,13 @@ class Worker {
   void lose(net::Descriptor descriptor, std::string_view reason);
   void forget(net::Descriptor descriptor);
   void send_frame(net::Descriptor descriptor, protocol::Opcode opcode,
-                  std::span<const std::byte> payload);
+                  std::span<const std::byte> payload, bool deflated = false);
   void send_close(net::Descriptor descriptor, std::uint16_t code);
   protocol::MaskKey next_mask();
 
   // --- echo
   void echo_due(Instant now);
+  void send_echo(net::Descriptor descriptor, ConnectionRecord& record, Instant intended);
   void publish_due(Instant now);
   void count_expected_echoes();
 
@@ -169,6 +172,9 @@ class Worker {
   protocol::HttpResponseParser parser_;
   std::unordered_map<net::Descriptor, std::string> partial_answers_;
 
+  protocol::MessageInflater inflater_;
+  protocol::MessageDeflater deflater_;
+  std::vector<std::byte> message_;  // one that is about to be compressed
   protocol::SessionLimits session_limits_;
   std::unordered_map<net::Descriptor, protocol::Session>
       sessions_;  // those that wait for the rest of something

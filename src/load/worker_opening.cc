@@ -9,6 +9,8 @@
 #include "load/error_name.h"
 #include "load/random_mix.h"
 #include "load/worker.h"
+#include "protocol/deflate_terms.h"
+#include "protocol/extension_list.h"
 #include "protocol/handshake.h"
 
 namespace holdfast::load {
@@ -17,6 +19,12 @@ namespace {
 // Opens of one turn: a connect() to loopback does the peer's part of the work too, and answers are
 // waiting.
 constexpr std::uint32_t kOpensPerTurnMax = 128;
+
+// Neither side keeps a window: a million clients are to fit beside the server.
+constexpr protocol::DeflateTerms kDeflateOffer{.server_no_context_takeover = true,
+                                               .client_no_context_takeover = true};
+constexpr std::string_view kDeflateOfferText =
+    "permessage-deflate; server_no_context_takeover; client_no_context_takeover";
 
 // Modulo 2^32: 71 minutes, far more than an opening may last.
 std::uint32_t microseconds_since(Instant began, Instant now) {
@@ -79,7 +87,8 @@ void Worker::on_connected(net::Descriptor descriptor, int error) {
   if (error != 0) return refuse(descriptor, error_name(error));
   record.state = State::kHandshaking;
   const std::string request = protocol::handshake_request(
-      plan_.target->authority, plan_.target->path, key_of(record.attempt));
+      plan_.target->authority, plan_.target->path, key_of(record.attempt),
+      plan_.options->deflate ? kDeflateOfferText : std::string_view());
   const MutableBytes room = outbox_.room(request.size());
   std::memcpy(room.data(), request.data(), request.size());
   outbox_.send(descriptor, room);
@@ -123,8 +132,13 @@ std::string_view Worker::wrong_with(const protocol::HttpResponse& response,
   const auto accept = response.header("Sec-WebSocket-Accept");
   if (!accept || !protocol::is_accept_of(*accept, key_of(record.attempt)))
     return "wrong Sec-WebSocket-Accept";
-  if (response.header("Sec-WebSocket-Extensions")) return "an extension that was not asked for";
-  return {};
+  if (!plan_.options->deflate) {
+    if (response.header(protocol::kExtensionsField)) return "an extension that was not asked for";
+    return {};
+  }
+  const auto answer = protocol::read_deflate_answer(response.headers, kDeflateOffer);
+  if (!answer.wrong.empty()) return answer.wrong;
+  return answer.terms ? std::string_view() : "permessage-deflate was declined";
 }
 
 void Worker::opened(net::Descriptor descriptor) {

@@ -120,11 +120,11 @@ protocol::MaskKey Worker::next_mask() {
 }
 
 void Worker::send_frame(net::Descriptor descriptor, protocol::Opcode opcode,
-                        std::span<const std::byte> payload) {
+                        std::span<const std::byte> payload, bool deflated) {
   const MutableBytes frame = outbox_.room(protocol::kFrameHeaderBytesMax + payload.size());
   const protocol::MaskKey mask = next_mask();
   const std::size_t head =
-      protocol::write_frame_header(frame.data(), opcode, true, payload.size(), &mask);
+      protocol::write_frame_header(frame.data(), opcode, true, payload.size(), &mask, deflated);
   const MutableBytes body = frame.subspan(head, payload.size());
   if (!payload.empty()) std::memcpy(body.data(), payload.data(), payload.size());
   protocol::apply_mask(body, mask);
@@ -137,11 +137,32 @@ void Worker::send_close(net::Descriptor descriptor, std::uint16_t code) {
   outbox_.send(descriptor, frame.first(protocol::write_close_frame(frame.data(), code, "", &mask)));
 }
 
+// Written where it leaves from, or, to be compressed, aside first.
+void Worker::send_echo(net::Descriptor descriptor, ConnectionRecord& record, Instant intended) {
+  const std::uint32_t size = plan_.options->message_bytes;
+  const Message message{static_cast<std::uint32_t>(plan_.first_ordinal + record.ordinal),
+                        record.sent++, intended};
+  if (plan_.options->deflate) {
+    message_.resize(size);
+    write_message(message_, message);
+    const auto deflated = deflater_.deflate(message_);
+    return send_frame(descriptor, protocol::Opcode::kText, deflated ? *deflated : Bytes(message_),
+                      deflated.has_value());
+  }
+  const MutableBytes frame = outbox_.room(protocol::kFrameHeaderBytesMax + size);
+  const protocol::MaskKey mask = next_mask();
+  const std::size_t head =
+      protocol::write_frame_header(frame.data(), protocol::Opcode::kText, true, size, &mask);
+  const MutableBytes body = frame.subspan(head, size);
+  write_message(body, message);
+  protocol::apply_mask(body, mask);
+  outbox_.send(descriptor, frame.first(head + size));
+}
+
 // Each member in its turn, on the schedule: in the order of descriptors, which is that of the
 // kernel's memory.
 void Worker::echo_due(Instant now) {
   if (!echo_pacer_) return;
-  const std::uint32_t size = plan_.options->message_bytes;
   for (std::uint32_t i = 0;
        i < kEchoesPerTurnMax && echo_pacer_->next_due() <= now && !outbox_.full(); ++i) {
     const net::Descriptor descriptor = members_[next_member_];
@@ -154,15 +175,7 @@ void Worker::echo_due(Instant now) {
       ++tally_.messages.unsent;
       continue;
     }
-    const MutableBytes frame = outbox_.room(protocol::kFrameHeaderBytesMax + size);
-    const protocol::MaskKey mask = next_mask();
-    const std::size_t head =
-        protocol::write_frame_header(frame.data(), protocol::Opcode::kText, true, size, &mask);
-    const MutableBytes body = frame.subspan(head, size);
-    write_message(body, {static_cast<std::uint32_t>(plan_.first_ordinal + record.ordinal),
-                         record.sent++, intended});
-    protocol::apply_mask(body, mask);
-    outbox_.send(descriptor, frame.first(head + size));
+    send_echo(descriptor, record, intended);
     tally_.messages.lateness.record(plan_.clock() - intended);
     ++tally_.messages.sent;
     tally_.sent();

@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "base/check.h"
+#include "protocol/extension_list.h"
 #include "protocol/http_header.h"
 
 namespace holdfast::protocol {
@@ -24,9 +25,10 @@ constexpr std::string_view kResponseHead =
     "Connection: Upgrade\r\n"
     "Sec-WebSocket-Accept: ";
 constexpr std::string_view kSubprotocolName = "\r\nSec-WebSocket-Protocol: ";
+constexpr std::string_view kExtensionsName = "\r\nSec-WebSocket-Extensions: ";
 constexpr std::string_view kHeadEnd = "\r\n\r\n";
 static_assert(kResponseHead.size() + kAcceptBytes + kSubprotocolName.size() + kSubprotocolBytesMax +
-                  kHeadEnd.size() <=
+                  kExtensionsName.size() + kExtensionsBytesMax + kHeadEnd.size() <=
               kHandshakeResponseBytesMax);
 
 // OpenSSL looks an algorithm up by name at every use unless it was fetched: that costs twice as
@@ -82,6 +84,7 @@ bool is_key(std::string_view key) {
 struct Offer {
   bool upgrade = false;
   bool connection = false;
+  bool extensions = false;
   int keys = 0;
   int versions = 0;
   std::string_view key;
@@ -101,6 +104,8 @@ Offer read_offer(std::span<const HttpHeader> headers) {
     } else if (equals_ignoring_case(name, "sec-websocket-version")) {
       ++offer.versions;
       offer.version = value;
+    } else if (equals_ignoring_case(name, kExtensionsField)) {
+      offer.extensions = true;
     }
   }
   return offer;
@@ -125,12 +130,16 @@ HandshakeVerdict judge_handshake(const HttpRequest& request) {
   if (offer.keys != 1 || !is_key(offer.key)) {
     return {400, "Sec-WebSocket-Key must be one key of 16 bytes in base64", {}};
   }
+  if (offer.extensions &&
+      judge_extensions(request.headers) == ExtensionsVerdict::kMalformed) {
+    return {400, "Sec-WebSocket-Extensions is malformed", {}};
+  }
   return {101, {}, offer.key};
 }
 
 std::size_t write_handshake_response(std::byte* out, std::string_view key,
-                                     std::string_view subprotocol) {
-  CHECK(subprotocol.size() <= kSubprotocolBytesMax);
+                                     std::string_view subprotocol, std::string_view extensions) {
+  CHECK(subprotocol.size() <= kSubprotocolBytesMax && extensions.size() <= kExtensionsBytesMax);
   std::byte* end = out;
   const auto append = [&end](std::string_view text) {
     std::memcpy(end, text.data(), text.size());
@@ -141,6 +150,10 @@ std::size_t write_handshake_response(std::byte* out, std::string_view key,
   if (!subprotocol.empty()) {
     append(kSubprotocolName);
     append(subprotocol);
+  }
+  if (!extensions.empty()) {
+    append(kExtensionsName);
+    append(extensions);
   }
   append(kHeadEnd);
   return static_cast<std::size_t>(end - out);
@@ -154,14 +167,16 @@ std::string make_key(std::span<const std::byte, 16> random) {
   return {key.data(), kKeyBytes};
 }
 
-std::string handshake_request(std::string_view host, std::string_view target,
-                              std::string_view key) {
+std::string handshake_request(std::string_view host, std::string_view target, std::string_view key,
+                              std::string_view extensions) {
   CHECK(is_visible(host) && is_visible(target) && target.front() == '/' && is_key(key));
   std::string out;
   out.reserve(160 + host.size() + target.size());
   out.append("GET ").append(target).append(" HTTP/1.1\r\nHost: ").append(host);
   out.append("\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: ").append(key);
-  out.append("\r\nSec-WebSocket-Version: ").append(kVersion).append("\r\n\r\n");
+  out.append("\r\nSec-WebSocket-Version: ").append(kVersion);
+  if (!extensions.empty()) out.append(kExtensionsName).append(extensions);
+  out.append(kHeadEnd);
   return out;
 }
 

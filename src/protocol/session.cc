@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <limits>
+
+#include "protocol/message_inflater.h"
 
 namespace holdfast::protocol {
 namespace {
@@ -77,10 +80,7 @@ std::optional<Event> Session::next_slow(MutableBytes& input) {
 }
 
 std::optional<Event> Session::advance(MutableBytes& input) {
-  if (delivered_) {
-    delivered_ = false;
-    gathered_.truncate(message_bytes_);
-  }
+  if (delivered_) end_delivery();
   while (!over_) {
     if (!in_payload_) {
       auto wrong = take_header(input);
@@ -91,6 +91,12 @@ std::optional<Event> Session::advance(MutableBytes& input) {
   }
   input = {};
   return std::nullopt;
+}
+
+void Session::end_delivery() {
+  delivered_ = false;
+  gathered_.truncate(message_bytes_);
+  if (limits_->inflater != nullptr) limits_->inflater->release();
 }
 
 // Reads as far as the next part of the header lets it be judged: the first two bytes, the length,
@@ -122,7 +128,9 @@ std::optional<Event> Session::take_header(MutableBytes& input) {
       return violation(CloseCode::kProtocolError, "length not in its shortest form");
     }
   }
-  if (!is_control(opcode) && payload_bytes > limits_->message_bytes_max - message_bytes_) {
+  const bool compressed =
+      opcode == Opcode::kContinuation ? compressed_ : (header_[0] & kRsv1Bit) != 0;
+  if (!is_control(opcode) && payload_bytes > payload_bytes_max(compressed) - message_bytes_) {
     return violation(CloseCode::kMessageTooBig, "message too big");
   }
 
@@ -143,6 +151,15 @@ bool Session::fill_header(MutableBytes& input, std::size_t size) {
   return header_size_ == size;
 }
 
+// What cannot be compressed grows; by so much at most with zlib, whatever its settings. The limit of
+// the message itself is looked at while inflating.
+std::uint32_t Session::payload_bytes_max(bool compressed) const {
+  const std::uint64_t bytes = limits_->message_bytes_max;
+  if (!compressed) return limits_->message_bytes_max;
+  return static_cast<std::uint32_t>(std::min<std::uint64_t>(
+      bytes + bytes / 8 + bytes / 64 + 64, std::numeric_limits<std::uint32_t>::max()));
+}
+
 // Static text, or nothing when they are right.
 std::string_view Session::wrong_first_bytes() const {
   const auto opcode = static_cast<Opcode>(header_[0] & kOpcodeBits);
@@ -150,8 +167,13 @@ std::string_view Session::wrong_first_bytes() const {
   const bool masked = (header_[1] & kMaskBit) != 0;
   const std::uint8_t length = header_[1] & kLengthBits;
   // RFC 6455 5.2: RSV bits "MUST be 0 unless an extension is negotiated"; an unknown opcode fails
-  // the connection.
-  if ((header_[0] & kRsvBits) != 0) return "reserved bit set";
+  // the connection. RFC 7692 6: RSV1 marks a compressed message, on its first frame and never on a
+  // control frame.
+  const bool first_of_message = opcode == Opcode::kText || opcode == Opcode::kBinary;
+  const bool may_be_compressed = limits_->inflater != nullptr && first_of_message;
+  if ((header_[0] & kRsvBits & ~(may_be_compressed ? kRsv1Bit : 0)) != 0) {
+    return "reserved bit set";
+  }
   if ((kKnownOpcodes >> (header_[0] & kOpcodeBits) & 1) == 0) return "reserved opcode";
   // RFC 6455 5.1: clients mask every frame, servers none.
   if (masked != (role_ == Role::kServer))
@@ -186,6 +208,7 @@ void Session::begin_payload(std::uint64_t payload_bytes) {
   } else if (!is_control(opcode_)) {
     if (opcode_ != Opcode::kContinuation) {
       message_opcode_ = opcode_;
+      compressed_ = (header_[0] & kRsv1Bit) != 0;
       fragments_ = 0;
       utf8_.reset();
     }
@@ -205,7 +228,8 @@ std::optional<Event> Session::take_payload(MutableBytes& input) {
                      (is_control(opcode_) || fragments_ == 1);
   if (!alone && !part.empty()) {
     const bool last = final_ || is_control(opcode_);
-    gathered_.append(part, last ? gathered_.size() + payload_left_ : limits_->message_bytes_max);
+    gathered_.append(part,
+                     last ? gathered_.size() + payload_left_ : payload_bytes_max(compressed_));
   }
   payload_taken_ += static_cast<std::uint32_t>(part.size());
   payload_left_ -= static_cast<std::uint32_t>(part.size());
@@ -214,7 +238,9 @@ std::optional<Event> Session::take_payload(MutableBytes& input) {
   if (!alone) payload = gathered_.from(is_control(opcode_) ? gathered_.size() - payload_taken_ : 0);
   std::optional<Event> wrong;
   if (opcode_ == Opcode::kClose) wrong = check_close(payload, seen);
-  if (!is_control(opcode_) && message_opcode_ == Opcode::kText) wrong = check_text(part);
+  if (!is_control(opcode_) && message_opcode_ == Opcode::kText && !compressed_) {
+    wrong = check_text(part);
+  }
   if (wrong || payload_left_ != 0) return wrong;
 
   in_payload_ = false;
@@ -259,7 +285,28 @@ std::optional<Event> Session::finish_frame(MutableBytes payload) {
     delivered_ = false;
     return std::nullopt;
   }
+  if (compressed_) return finish_compressed(payload);
   const Event event{kind_of(message_opcode_), payload};
+  message_opcode_ = Opcode::kContinuation;
+  message_bytes_ = 0;
+  return event;
+}
+
+// RFC 7692 6.2: a message is decompressed whole, its fragments joined.
+Event Session::finish_compressed(Bytes payload) {
+  using Outcome = MessageInflater::Outcome;
+  const Outcome outcome = limits_->inflater->inflate(payload, limits_->message_bytes_max);
+  if (outcome == Outcome::kTooBig) return violation(CloseCode::kMessageTooBig, "message too big");
+  if (outcome == Outcome::kCorrupt) {
+    return violation(CloseCode::kInvalidPayload, "message is not DEFLATE");
+  }
+  const MutableBytes message = limits_->inflater->message();
+  if (message_opcode_ == Opcode::kText && !is_valid_utf8(message)) {
+    return violation(CloseCode::kInvalidPayload, "text is not UTF-8");
+  }
+  const Event event{kind_of(message_opcode_), message};
+  gathered_.release();
+  delivered_ = true;
   message_opcode_ = Opcode::kContinuation;
   message_bytes_ = 0;
   return event;
@@ -270,8 +317,10 @@ Event Session::violation(CloseCode code, std::string_view reason) {
   unburdened_ = false;
   header_size_ = 0;
   in_payload_ = false;
+  delivered_ = false;
   message_opcode_ = Opcode::kContinuation;
   gathered_.release();
+  if (limits_->inflater != nullptr) limits_->inflater->release();
   return Event{Event::Kind::kViolation, {}, static_cast<std::uint16_t>(code), reason};
 }
 

@@ -23,13 +23,20 @@
 
 namespace holdfast::protocol {
 
+class MessageInflater;
+
 // Which end we are. A server demands masked frames, a client unmasked ones (RFC 6455 5.1).
 enum class Role : std::uint8_t { kServer, kClient };
 
+// What a session is told, and lent.
 struct SessionLimits {
   std::uint32_t message_bytes_max =
-      65536;                           // of one message, all fragments together: beyond it, 1009
+      65536;                           // of one message, all fragments together and decompressed:
+                                       // beyond it, 1009
   std::uint32_t fragments_max = 1024;  // frames of one message: beyond it, 1008
+  // Both ends agreed on permessage-deflate (RFC 7692); null: they did not. Reads a compressed message
+  // once its last byte has come, so that any number of sessions can use it in turn.
+  MessageInflater* inflater = nullptr;
 };
 
 struct Event {
@@ -62,10 +69,10 @@ class Session {
   // Consumes from the front of `input` and returns the next event, or nothing when more bytes are
   // needed; `input` is empty then and what was incomplete has been stored. Unmasks in place. The
   // event's views point into `input`'s memory when a message or control frame lay whole in it, else
-  // into the session; they live until the next call of next(). Errors (an Event of kViolation, told
-  // at the earliest byte that shows them): 1002 for framing, 1007 for text that is not UTF-8, 1008
-  // for too many fragments, 1009 for too many bytes. After kClose or kViolation all input is
-  // swallowed.
+  // into the session or the inflater; they live until the next call of next(). Errors (an Event of
+  // kViolation, told at the earliest byte that shows them, or at the last byte of a compressed
+  // message): 1002 for framing, 1007 for text that is not UTF-8 and for what is not DEFLATE, 1008 for
+  // too many fragments, 1009 for too many bytes. After kClose or kViolation all input is swallowed.
   std::optional<Event> next(MutableBytes& input) {
     if (input.empty() && unburdened_) return std::nullopt;
     return next_frame(input);
@@ -89,11 +96,14 @@ class Session {
   std::optional<Event> take_header(MutableBytes& input);
   bool fill_header(MutableBytes& input, std::size_t size);
   std::string_view wrong_first_bytes() const;
+  std::uint32_t payload_bytes_max(bool compressed) const;
   void begin_payload(std::uint64_t payload_bytes);
   std::optional<Event> take_payload(MutableBytes& input);
   std::optional<Event> check_text(Bytes part);
   std::optional<Event> check_close(Bytes payload, std::size_t seen);
   std::optional<Event> finish_frame(MutableBytes payload);
+  Event finish_compressed(Bytes payload);
+  void end_delivery();
   Event violation(CloseCode code, std::string_view reason);
 
   const SessionLimits* limits_;
@@ -111,9 +121,10 @@ class Session {
   Opcode opcode_ = Opcode::kContinuation;
   // The message that is open; kContinuation when there is none.
   Opcode message_opcode_ = Opcode::kContinuation;
+  bool compressed_ = false;  // its first frame had RSV1 set
+  bool over_ = false;        // kClose or kViolation was told
+  bool delivered_ = false;   // the last event's payload lies in gathered_ or in the inflater
   Role role_;
-  bool over_ = false;       // kClose or kViolation was told
-  bool delivered_ = false;  // the last event's payload lies in gathered_
   bool unburdened_ = true;  // at rest, not over, nothing delivered: the fast way is open
   Utf8Checker utf8_;        // of the open text message, or of a Close frame's reason
   std::uint32_t message_bytes_ = 0;

@@ -57,6 +57,10 @@ WorkerSettings Cluster::worker_settings() const {
   settings.http.body_bytes_max = options_.message_bytes_max;
   settings.session.message_bytes_max = options_.message_bytes_max;
   settings.session.fragments_max = options_.fragments_max;
+  if (options_.deflate != DeflateChoice::kOff) {
+    settings.deflate = protocol::DeflatePolicy{options_.deflate == DeflateChoice::kTakeover,
+                                               static_cast<std::uint8_t>(options_.deflate_window_bits)};
+  }
   settings.descriptors = static_cast<std::uint32_t>(std::min<std::uint64_t>(descriptor_limit_, 1u << 30));
   settings.connections_max = sizing_.connections_per_worker_max;
   return settings;

@@ -9,17 +9,21 @@
 #include "base/time.h"
 #include "protocol/http_request.h"
 #include "protocol/session.h"
+#include "server/counters.h"
 #include "server/outbox.h"
+#include "server/stream_lender.h"
 
 namespace holdfast::server {
 
-// What an idle peer does not need: half a request, half a message, or bytes that the socket did not take.
+// What an idle peer does not need: half a request, half a message, or bytes that the socket did not take. Only one that keeps its
+// compression windows has a Busy all the time.
 struct Busy {
   std::unique_ptr<protocol::HttpRequestParser> request;
+  std::unique_ptr<TakeoverStreams> streams;
   std::optional<protocol::Session> session;
   Outbox outbox;
 
-  bool is_empty() const { return request == nullptr && !session && outbox.is_empty(); }
+  bool is_empty() const { return request == nullptr && streams == nullptr && !session && outbox.is_empty(); }
 };
 
 //   kFree ─accept─► kRequest ─101─► kOpen ─our Close─► kClosing ─┐
@@ -52,13 +56,22 @@ struct Connection {
   State state = State::kFree;
   std::uint8_t flags = 0;
   std::uint8_t route = 0;
-  std::uint8_t ending = 0;  // kClosing, kLingering: the Ending to count
+  std::uint8_t ending : 4 = 0;   // kClosing, kLingering: the Ending to count
+  std::uint8_t deflate : 4 = 0;  // kOpen, kClosing: 0, or 1 + the window bits that permessage-deflate lets us send with, less 8
 
   bool has(Flag flag) const { return (flags & flag) != 0; }
   void set(Flag flag) { flags = static_cast<std::uint8_t>(flags | flag); }
   void clear(Flag flag) { flags = static_cast<std::uint8_t>(flags & ~flag); }
   // kRequest: it was answered, and asks nothing more yet.
   bool is_between_requests() const { return has(kKeptAlive) && (busy == nullptr || busy->request == nullptr); }
+  static constexpr std::size_t kDeflateAgreements = 9;  // values of `deflate`
+
+  void end_as(Ending reason) { ending = static_cast<std::uint8_t>(reason) & 0xF; }
+  void agree_on_deflate(std::uint8_t window_bits) {
+    deflate = static_cast<std::uint8_t>(window_bits - protocol::kWindowBitsMin + 1) & 0xF;
+  }
+  static std::uint8_t window_bits_of(std::uint8_t deflate) { return static_cast<std::uint8_t>(deflate + protocol::kWindowBitsMin - 1); }
+  TakeoverStreams* takeover_streams() const { return busy == nullptr ? nullptr : busy->streams.get(); }
   Busy& make_busy() {
     if (busy == nullptr) busy = std::make_unique<Busy>();
     return *busy;

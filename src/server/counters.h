@@ -80,6 +80,9 @@ struct alignas(64) Counters {
   Counter deliveries;       // messages queued for subscribers
   Counter messages_dropped; // by the policies drop-oldest and conflate
   Counter messages_conflated; // a newer value took their place before they were sent
+  Counter deflate_agreed;          // WebSockets that agreed on permessage-deflate, ever
+  Counter deflated_message_bytes;  // messages sent compressed: their payload before,
+  Counter deflated_payload_bytes;  // and after
   Counter bytes_received;
   Counter bytes_sent;       // handed to the transmit queue
   Counter queued_bytes;     // waiting for slow readers now

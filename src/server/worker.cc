@@ -1,6 +1,7 @@
 #include "server/worker.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 
 #include "base/check.h"
@@ -31,6 +32,7 @@ Worker::Worker(const WorkerSettings& settings, const Router& router, Admission& 
       number_(number),
       topics_(settings.descriptors, this),
       rates_(settings.descriptors, settings.message_rate_max, settings.byte_rate_max),
+      lender_(settings.session),
       keepalive_(table_, settings.ping_interval),
       heads_(settings.handshake_timeout),
       pongs_(settings.pong_timeout),

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -22,6 +23,7 @@
 #include "server/keepalive.h"
 #include "server/peer_rates.h"
 #include "server/router.h"
+#include "server/stream_lender.h"
 #include "server/transmit_queue.h"
 #include "server/windows.h"
 #include "topics/topic_index.h"
@@ -39,6 +41,7 @@ struct WorkerSettings {
   std::string retry_after_seconds;
   protocol::HttpLimits http;
   protocol::SessionLimits session;
+  std::optional<protocol::DeflatePolicy> deflate;  // nothing: permessage-deflate is declined
   std::uint32_t descriptors;       // numbers that this worker's table may hold
   std::uint32_t connections_max;   // of this worker, those being refused not counted
 };
@@ -82,10 +85,17 @@ class Worker final : public Publisher, private topics::TopicListener {
   void run_drain();
   void note_turn();
   // worker_topics.cc
+  // What those of one agreement (Connection::deflate) are sent of a run; `held`: in the transmit queue, -1: not made yet.
+  struct Form {
+    Bytes wire = {};
+    std::int32_t held = -1;
+    std::uint64_t message_bytes = 0;  // of the messages that it compresses: before,
+    std::uint64_t payload_bytes = 0;  // and after
+  };
   void take_mail();
   void run_windows();
   void fan_out(std::string_view key, std::span<const broker::SharedPublication> run);
-  TransmitQueue::Held join(std::span<const broker::SharedPublication> run) const;
+  Form join(std::span<const broker::SharedPublication> run, std::uint8_t deflate);
   std::uint64_t value_of(const broker::Publication& publication) const;
   void topic_began(std::string_view key) override;
   void topic_ended(std::string_view key) override;
@@ -103,6 +113,13 @@ class Worker final : public Publisher, private topics::TopicListener {
   void take_event(int descriptor, Connection& connection, const protocol::Event& event);
   void take_too_much(int descriptor, Connection& connection);
   void take_violation(int descriptor, Connection& connection, const protocol::Event& event);
+  void send_message(int descriptor, Connection& connection, protocol::Opcode opcode, Bytes payload, bool deflated);
+  // worker_deflate.cc
+  std::string_view agree_on_deflate(Connection& connection, const protocol::HttpRequest& request, std::span<char> out);
+  const protocol::SessionLimits& session_limits(const Connection& connection) const;
+  void send_deflated(int descriptor, Connection& connection, protocol::Opcode opcode, Bytes payload);
+  const SharedBytes& wire_for(const broker::Publication& publication, std::uint8_t deflate);
+  void note_deflated(Connection& connection, const Form& form);
   // worker_sends.cc
   void queue(int descriptor, Connection& connection, Bytes bytes, std::int32_t shared);
   void keep(int descriptor, Outbox& outbox, const TransmitQueue::Piece& piece, std::uint32_t taken);
@@ -136,6 +153,7 @@ class Worker final : public Publisher, private topics::TopicListener {
   topics::TopicIndex topics_;
   Windows windows_;
   PeerRates rates_;
+  StreamLender lender_;
   Keepalive keepalive_;
   DeadlineQueue heads_, pongs_, closes_;
   std::vector<net::Descriptor> listeners_;

@@ -14,7 +14,7 @@ void Worker::linger(int descriptor, Connection& connection, Ending ending) {
     counters_.of(ending).add();
   }
   connection.state = State::kLingering;
-  connection.ending = static_cast<std::uint8_t>(ending);
+  connection.end_as(ending);
   connection.clear(Connection::kPinged);
   begin_close_deadline(descriptor, connection);
   connection.set(Connection::kEndWhenSent);

@@ -15,7 +15,7 @@ void Worker::take_frames(int descriptor, Connection& connection, MutableBytes by
   }
   protocol::Session session =
       connection.busy != nullptr && connection.busy->session ? std::move(*connection.busy->session)
-                                                             : protocol::Session(protocol::Role::kServer, &settings_.session);
+                                                             : protocol::Session(protocol::Role::kServer, &session_limits(connection));
   const bool limited = rates_.are_limited();
   if (limited && !rates_.take_bytes(descriptor, loop_.now(), bytes.size())) return take_too_much(descriptor, connection);
   while (const auto event = session.next(bytes)) {
@@ -62,7 +62,7 @@ void Worker::take_event(int descriptor, Connection& connection, const protocol::
         // RFC 6455 5.5.1: a Close is answered with a Close, usually of the same code.
         std::byte* out = transmit_.reserve(protocol::kCloseFrameBytesMax);
         queue(descriptor, connection, {out, protocol::write_close_frame(out, event.code, {})}, -1);
-        connection.ending = static_cast<std::uint8_t>(Ending::kPeerClosed);
+        connection.end_as(Ending::kPeerClosed);
       }
       const auto ending = static_cast<Ending>(connection.ending);
       if (!is_open) connection.set(Connection::kPeerDone);
@@ -105,7 +105,7 @@ void Worker::close(int descriptor, std::uint16_t code, std::string_view reason, 
   std::byte* out = transmit_.reserve(protocol::kCloseFrameBytesMax);
   queue(descriptor, connection, {out, protocol::write_close_frame(out, code, reason)}, -1);
   connection.state = State::kClosing;
-  connection.ending = static_cast<std::uint8_t>(ending);
+  connection.end_as(ending);
   begin_close_deadline(descriptor, connection);
   topics_.unsubscribe_all(static_cast<std::uint32_t>(descriptor));
   Peer peer(*this, descriptor);
@@ -115,11 +115,16 @@ void Worker::close(int descriptor, std::uint16_t code, std::string_view reason, 
 void Worker::send(int descriptor, MessageKind kind, Bytes payload) {
   Connection& connection = table_[descriptor];
   if (connection.state != State::kOpen) return;
-  const auto opcode = kind == MessageKind::kText ? protocol::Opcode::kText : protocol::Opcode::kBinary;
-  std::byte* out = transmit_.reserve(protocol::kFrameHeaderBytesMax + payload.size());
-  const std::size_t header = protocol::write_frame_header(out, opcode, true, payload.size());
-  std::copy(payload.begin(), payload.end(), out + header);
   counters_.messages_sent.add();
+  const auto opcode = kind == MessageKind::kText ? protocol::Opcode::kText : protocol::Opcode::kBinary;
+  if (connection.deflate != 0) return send_deflated(descriptor, connection, opcode, payload);
+  send_message(descriptor, connection, opcode, payload, false);
+}
+
+void Worker::send_message(int descriptor, Connection& connection, protocol::Opcode opcode, Bytes payload, bool deflated) {
+  std::byte* out = transmit_.reserve(protocol::kFrameHeaderBytesMax + payload.size());
+  const std::size_t header = protocol::write_frame_header(out, opcode, true, payload.size(), nullptr, deflated);
+  std::copy(payload.begin(), payload.end(), out + header);
   queue(descriptor, connection, {out, header + payload.size()}, -1);
 }
 

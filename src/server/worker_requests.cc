@@ -144,8 +144,10 @@ void Worker::upgrade(int descriptor, Connection& connection, const protocol::Htt
   if (const int status = handler.upgrade(view); status != 101) {
     return refuse(descriptor, connection, status, Refusal::kForbidden);
   }
+  std::array<char, protocol::kExtensionsBytesMax> terms;
+  const std::string_view extensions = agree_on_deflate(connection, request, terms);
   std::byte* out = transmit_.reserve(protocol::kHandshakeResponseBytesMax);
-  queue(descriptor, connection, {out, protocol::write_handshake_response(out, verdict.key)}, -1);
+  queue(descriptor, connection, {out, protocol::write_handshake_response(out, verdict.key, {}, extensions)}, -1);
   connection.state = State::kOpen;
   connection.clear(Connection::kKeptAlive);
   connection.since = tick_of(loop_.now());

@@ -1,6 +1,7 @@
 // Publications on their way to this worker's subscribers.
 
 #include <algorithm>
+#include <array>
 #include <boost/container_hash/hash.hpp>
 
 #include "protocol/frame.h"
@@ -58,37 +59,45 @@ void Worker::fan_out(std::string_view key, std::span<const broker::SharedPublica
     } while (count < run.size() && bytes + run[count]->wire.size() <= kJoinBytesMax);
     const auto part = run.first(count);
     run = run.subspan(count);
-    TransmitQueue::Held joined = join(part);
-    const Bytes wire = joined.bytes.bytes();
-    const std::int32_t held = transmit_.hold(std::move(joined));
+    std::array<Form, Connection::kDeflateAgreements> forms;
     topics_.for_each(key, [&](std::uint32_t subscriber) {
       const auto descriptor = static_cast<int>(subscriber);
       Connection& connection = table_[descriptor];
       if (connection.state != State::kOpen) return;
+      Form& form = forms[connection.deflate];
+      if (form.held < 0) form = join(part, connection.deflate);
       counters_.deliveries.add(part.size());
-      queue(descriptor, connection, wire, held);
+      if (form.payload_bytes != 0) note_deflated(connection, form);
+      queue(descriptor, connection, form.wire, form.held);
     });
   }
 }
 
-TransmitQueue::Held Worker::join(std::span<const broker::SharedPublication> run) const {
+Worker::Form Worker::join(std::span<const broker::SharedPublication> run, std::uint8_t deflate) {
+  Form form;
   TransmitQueue::Held held;
   std::size_t size = 0;
   for (const auto& publication : run) {
-    held.messages.push_back({publication->wire, value_of(*publication)});
-    size += publication->wire.size();
+    const SharedBytes& wire = wire_for(*publication, deflate);
+    held.messages.push_back({wire, value_of(*publication)});
+    size += wire.size();
+    if (wire.bytes().data() == publication->wire.bytes().data()) continue;
+    form.message_bytes += publication->wire.size();
+    form.payload_bytes += wire.size();
   }
   if (run.size() == 1) {
-    held.bytes = run[0]->wire;
-    return held;
+    held.bytes = held.messages[0].bytes;
+  } else {
+    held.bytes = SharedBytes::allocate(size);
+    std::byte* out = held.bytes.mutable_bytes().data();
+    for (const TransmitQueue::Message& message : held.messages) {
+      const Bytes wire = message.bytes.bytes();
+      out = std::copy(wire.begin(), wire.end(), out);
+    }
   }
-  held.bytes = SharedBytes::allocate(size);
-  std::byte* out = held.bytes.mutable_bytes().data();
-  for (const auto& publication : run) {
-    const Bytes wire = publication->wire.bytes();
-    out = std::copy(wire.begin(), wire.end(), out);
-  }
-  return held;
+  form.wire = held.bytes.bytes();
+  form.held = transmit_.hold(std::move(held));
+  return form;
 }
 
 std::uint64_t Worker::value_of(const broker::Publication& publication) const {
@@ -107,11 +116,14 @@ bool Worker::publish(std::string_view topic, MessageKind kind, std::span<const s
 broker::SharedPublication make_publication(std::string_view topic, MessageKind kind, Bytes payload, const PublishOptions& options) {
   const auto opcode = kind == MessageKind::kText ? protocol::Opcode::kText : protocol::Opcode::kBinary;
   const std::size_t header = protocol::frame_header_bytes(payload.size(), false);
-  broker::Publication publication{std::string(topic), SharedBytes::allocate(header + payload.size()), std::string(options.key)};
-  std::byte* out = publication.wire.mutable_bytes().data();
+  auto publication = std::make_shared<broker::Publication>();
+  publication->topic = topic;
+  publication->wire = SharedBytes::allocate(header + payload.size());
+  publication->key = options.key;
+  std::byte* out = publication->wire.mutable_bytes().data();
   protocol::write_frame_header(out, opcode, true, payload.size());
   std::copy(payload.begin(), payload.end(), out + header);
-  return std::make_shared<const broker::Publication>(std::move(publication));
+  return publication;
 }
 
 void Worker::subscribe(int descriptor, std::string_view topic, const SubscribeOptions& options) {
