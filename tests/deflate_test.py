@@ -269,7 +269,8 @@ class Memory(unittest.TestCase):
             plain = opened(server, 7000)
             deflated = opened(server, 7000, "--deflate")
         extra = ((deflated - plain) - (plain - few)) / 7000
-        self.assertLess(extra, 8, f"{(plain - few) / 7000} bytes without, {(deflated - plain) / 7000} with")
+        # Whole pages blur this by some 20 bytes a peer; a stream kept by each would be thousands. `scripts/bench memory` has the figure.
+        self.assertLess(extra, 64, f"{(plain - few) / 7000} bytes without, {(deflated - plain) / 7000} with")
 
 
 class PythonClient(unittest.IsolatedAsyncioTestCase):
