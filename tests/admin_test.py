@@ -76,7 +76,7 @@ class Admin(unittest.TestCase):
         self.assertEqual(self.server.get("/secrets")[0], 404)
         response = exchange(self.server.admin, b"POST /stats HTTP/1.1\r\nHost: t\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
         self.assertEqual(response.status, 405)
-        self.assertEqual(response.headers["allow"], "GET")
+        self.assertEqual(response.headers["allow"], "GET, HEAD, OPTIONS")
         self.assertEqual(exchange(self.server.admin, b"NONSENSE\r\n\r\n").status, 400)
 
     def test_the_public_listener_shows_nothing_of_it(self):

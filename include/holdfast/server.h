@@ -4,10 +4,15 @@
 //
 //   Server server(options);
 //   server.route("/echo", std::make_shared<Echo>());
+//   if (auto problem = server.run()) … say it …          // until SIGTERM
+//
+// or, in a program with a life of its own,
+//
 //   if (auto problem = server.start()) … say it …
 //   … server.drain(); while (!server.is_drained()) … ; server.stop();
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -38,6 +43,10 @@ class Server {
   // Starts the workers and returns when all of them listen. Nothing on success, else what is wrong and what would be right,
   // naming the option. Call once.
   std::optional<std::string> start();
+  // start(), then `ready` (which may print listening()), then waits until SIGTERM or SIGINT, drain(), stop(). Returns at the end, with
+  // nothing or with what start() said. Call it from the main thread before other threads exist: they inherit the mask that leaves
+  // those two signals to it. A second signal ends the draining.
+  std::optional<std::string> run(const std::function<void(const Server&)>& ready = {});
 
   // After start(). The addresses really bound.
   std::vector<std::string> listening() const;
@@ -54,8 +63,17 @@ class Server {
   // Ends all at once: no close frames. Returns when the workers have ended.
   void stop();
 
-  // Any thread.
+  // Any thread, from start() to the destruction of the server.
   Publisher& publisher();
+  // To one peer, through its worker's mailbox: what one thread says arrives in its order, publications among it. When the peer is gone
+  // or being closed it is dropped without a word (Handler::close has told). False: certainly lost, because the worker's mailbox
+  // is full (65,536 wait), the id is nobody's or the server is not running.
+  bool send(PeerId peer, MessageKind kind, Bytes payload);
+  bool send(PeerId peer, std::string_view text) { return send(peer, MessageKind::kText, as_bytes(text)); }
+  bool close(PeerId peer, std::uint16_t code = 1000, std::string_view reason = {});
+  // Calls `act` with the peer, on its worker's thread and under the rules of a callback; subscribing somebody from outside is done so. When
+  // the peer is gone, `act` is destroyed uncalled, on the worker's thread or, where false is returned, on this one.
+  bool post(PeerId peer, std::function<void(Peer&)> act);
   // For the admin room: the counters behind all this.
   const server::Cluster& cluster() const { return *cluster_; }
 

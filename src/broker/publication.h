@@ -1,13 +1,21 @@
 #pragma once
 
 #include <array>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
 
 #include "base/shared_bytes.h"
+#include "holdfast/peer.h"
 
 namespace holdfast::broker {
+
+// Something to be done with one peer, on its worker's thread, if it is still there.
+struct Errand {
+  PeerId peer;
+  std::function<void(Peer&)> act;
+};
 
 // Bytes that whoever asks first makes, for all: one that asks meanwhile, on another worker, waits for them.
 class LazyWire {
@@ -30,6 +38,8 @@ struct Publication {
   SharedBytes wire;
   // What the message is the newest value of ("AAPL"); empty: of the topic itself. Only conflation looks at it.
   std::string key = {};
+  // Where there is one, this is no publication but only carries it to one worker.
+  std::unique_ptr<const Errand> errand = nullptr;
   // What is sent to those who agreed on compression, by window: encoded once, when the first of them is met.
   std::array<LazyWire, 3> deflated = {};
 };

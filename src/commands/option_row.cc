@@ -9,6 +9,7 @@
 
 #include "base/units.h"
 #include "net/address.h"
+#include "server/listener_spec.h"
 
 namespace holdfast::commands {
 namespace {
@@ -19,6 +20,8 @@ struct Overloaded : Cases... {
 };
 template <class... Cases>
 Overloaded(Cases...) -> Overloaded<Cases...>;
+
+constexpr std::string_view kNoneWord = "none";  // of a list
 
 struct Scale {
   std::string_view name;
@@ -173,13 +176,36 @@ Result<void> read(const AddressOrOff& address, const std::string& text, ServeSet
 Result<void> read(const Addresses& addresses, const std::vector<std::string>& texts,
                   ServeSettings& settings) {
   std::vector<std::string> result;
+  std::vector<std::string> seen;
+  for (const std::string& text : texts) {
+    const auto listeners = server::parse_listeners(text);
+    if (!listeners) return tl::unexpected(listeners.error());
+    for (const server::ListenerSpec& listener : *listeners) {
+      const bool chosen_by_kernel = listener.address.ends_with(":0");
+      if (!chosen_by_kernel && std::find(seen.begin(), seen.end(), listener.address) != seen.end()) {
+        return failure(fmt::format("'{}' is given twice", listener.address));
+      }
+      seen.push_back(listener.address);
+      result.push_back(listener.to_string());
+    }
+  }
+  if (result.empty()) return failure("no address is given; give at least one ADDR:PORT");
+  settings.*addresses.field = std::move(result);
+  return {};
+}
+
+Result<void> read(const Texts& kind, const std::vector<std::string>& texts,
+                  ServeSettings& settings) {
+  std::vector<std::string> result;
   for (std::string_view list : texts) {
+    if (list == kind.empty_word && texts.size() == 1) break;
     while (true) {
       const std::size_t comma = list.find(',');
       const std::string text(list.substr(0, comma));
-      if (Result<void> good = check_address(text); !good) return good;
-      const bool chosen_by_kernel = text.ends_with(":0");
-      if (!chosen_by_kernel && std::find(result.begin(), result.end(), text) != result.end()) {
+      if (Result<void> good = kind.judge(text); !good) {
+        return failure(fmt::format("{}, or {}", good.error().message, kind.empty_word));
+      }
+      if (std::find(result.begin(), result.end(), text) != result.end()) {
         return failure(fmt::format("'{}' is given twice", text));
       }
       result.push_back(text);
@@ -187,8 +213,7 @@ Result<void> read(const Addresses& addresses, const std::vector<std::string>& te
       list.remove_prefix(comma + 1);
     }
   }
-  if (result.empty()) return failure("no address is given; give at least one ADDR:PORT");
-  settings.*addresses.field = std::move(result);
+  settings.*kind.field = std::move(result);
   return {};
 }
 
@@ -207,36 +232,39 @@ Result<void> read(const Secret& secret, const std::string& text, ServeSettings& 
 
 Result<void> read_option(const OptionRow& row, const std::vector<std::string>& texts,
                          ServeSettings& settings) {
-  if (const auto* addresses = std::get_if<Addresses>(&row.kind))
-    return read(*addresses, texts, settings);
-  if (texts.size() != 1) {
+  if (texts.size() != 1 && !takes_many(row)) {
     return failure(fmt::format("is given {} times; give it once", texts.size()));
   }
   return std::visit(
       Overloaded{[&](const Quantity& kind) { return read(row, kind, texts.front(), settings); },
                  [&](const Addresses& kind) { return read(kind, texts, settings); },
+                 [&](const Texts& kind) { return read(kind, texts, settings); },
                  [&](const auto& kind) { return read(kind, texts.front(), settings); }},
       row.kind);
 }
 
 std::vector<std::string> option_texts(const OptionRow& row, const ServeSettings& settings) {
-  using Texts = std::vector<std::string>;
+  using Strings = std::vector<std::string>;
   return std::visit(
       Overloaded{
           [&](const Quantity& kind) {
             const std::uint64_t value = load(kind, settings);
-            if (value == 0 && !kind.zero_word.empty()) return Texts{std::string(kind.zero_word)};
-            return Texts{number_text(kind.unit, value)};
+            if (value == 0 && !kind.zero_word.empty()) return Strings{std::string(kind.zero_word)};
+            return Strings{number_text(kind.unit, value)};
           },
-          [&](const Flag& kind) { return Texts{settings.*kind.field ? "true" : "false"}; },
+          [&](const Flag& kind) { return Strings{settings.*kind.field ? "true" : "false"}; },
           [&](const Choice& kind) {
             const auto index = std::visit(
                 [&](auto field) { return static_cast<std::size_t>(settings.*field); }, kind.field);
-            return Texts{std::string(kind.words[index])};
+            return Strings{std::string(kind.words[index])};
           },
-          [&](const AddressOrOff& kind) { return Texts{settings.*kind.field}; },
+          [&](const AddressOrOff& kind) { return Strings{settings.*kind.field}; },
           [&](const Addresses& kind) { return settings.*kind.field; },
-          [&](const Secret& kind) { return Texts{settings.*kind.field}; },
+          [&](const Texts& kind) {
+            const Strings& texts = settings.*kind.field;
+            return texts.empty() ? Strings{std::string(kind.empty_word)} : texts;
+          },
+          [&](const Secret& kind) { return Strings{settings.*kind.field}; },
       },
       row.kind);
 }
@@ -267,6 +295,9 @@ std::string value_placeholder(const OptionRow& row) {
                  [](const Choice& kind) -> std::string { return joined(kind.words, "|"); },
                  [](const AddressOrOff&) -> std::string { return "ADDR:PORT|off"; },
                  [](const Addresses&) -> std::string { return "ADDR:PORT"; },
+                 [](const Texts& kind) -> std::string {
+                   return fmt::format("{}|{}", kind.placeholder, kind.empty_word);
+                 },
                  [](const Secret&) -> std::string { return "TEXT"; }},
       row.kind);
 }
@@ -284,7 +315,9 @@ std::string environment_name(const OptionRow& row) {
   return name;
 }
 
-bool takes_many(const OptionRow& row) { return std::holds_alternative<Addresses>(row.kind); }
+bool takes_many(const OptionRow& row) {
+  return std::holds_alternative<Addresses>(row.kind) || std::holds_alternative<Texts>(row.kind);
+}
 bool is_flag(const OptionRow& row) { return std::holds_alternative<Flag>(row.kind); }
 bool is_secret(const OptionRow& row) { return std::holds_alternative<Secret>(row.kind); }
 

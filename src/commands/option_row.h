@@ -46,6 +46,7 @@ struct Flag {
 // One of some words; the enum's values count them from 0.
 struct Choice {
   std::variant<IoChoice ServeSettings::*, QueueFullPolicy ServeSettings::*,
+               ForwardedHeader ServeSettings::*, Balancer ServeSettings::*,
                DeflateChoice ServeSettings::*, LogLevel ServeSettings::*, LogFormat ServeSettings::*>
       field;
   std::span<const std::string_view> words;
@@ -56,9 +57,17 @@ struct AddressOrOff {
   std::string ServeSettings::* field;
 };
 
-// At least one ADDR:PORT; separated by commas, or the option repeated.
+// At least one listener (server/listener_spec.h); separated by commas, or the option repeated.
 struct Addresses {
   std::vector<std::string> ServeSettings::* field;
+};
+
+// Any number of texts, each judged by a function; separated by commas, or the option repeated.
+struct Texts {
+  std::vector<std::string> ServeSettings::* field;
+  Result<void> (*judge)(const std::string& text);
+  std::string_view placeholder;
+  std::string_view empty_word;  // what no text at all is called
 };
 
 // Any printable text without spaces, which is never shown again.
@@ -70,12 +79,12 @@ struct OptionRow {
   std::string_view name;  // "ping-interval": --ping-interval, HOLDFAST_PING_INTERVAL, ping-interval
                           // = (or ping_interval =)
   std::string_view group;  // heading in help and documentation
-  std::variant<Quantity, Flag, Choice, AddressOrOff, Addresses, Secret> kind;
+  std::variant<Quantity, Flag, Choice, AddressOrOff, Addresses, Texts, Secret> kind;
   std::string_view help;    // one line: what it does
   std::string_view reason;  // why these bounds
 };
 
-// Reads the texts given for an option (several only for Addresses) into the settings. The error
+// Reads the texts given for an option (several only where takes_many()) into the settings. The error
 // says what is wrong and what would be right, not where it stood.
 Result<void> read_option(const OptionRow& row, const std::vector<std::string>& texts,
                          ServeSettings& settings);

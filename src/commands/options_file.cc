@@ -13,6 +13,7 @@
 
 #include "commands/nearest_name.h"
 #include "commands/serve_options.h"
+#include "server/listener_spec.h"
 
 namespace holdfast::commands {
 namespace {
@@ -58,17 +59,62 @@ std::string unknown_key(std::string_view place, std::string_view key) {
   return fmt::format("{}: unknown key '{}'; did you mean '{}'?", place, key, nearest);
 }
 
+// One table of [[listeners]] as --listen takes it: "ADDRESS,setting=value,…". Empty where something is wrong, which is told.
+std::string listener_text(std::string_view path, const toml::table& table, FileValues& result) {
+  std::string address;
+  std::string settings;
+  for (const auto& [key, node] : table) {
+    std::string name(key.str());
+    std::replace(name.begin(), name.end(), '_', '-');
+    const std::string place = place_of(path, key.source().begin);
+    const auto known = server::listener_settings();
+    const bool is_setting =
+        std::any_of(known.begin(), known.end(), [&](const auto& setting) { return setting.name == name; });
+    // A number would hide whether it is octal; what is true or false may be said so.
+    std::optional<std::string> value;
+    if (const auto* text = node.as_string()) value = text->get();
+    if (const auto* flag = node.as_boolean()) value = flag->get() ? "on" : "off";
+    if (name != "address" && !is_setting) {
+      std::string names = "address";
+      for (const auto& setting : known) names += fmt::format(", {}", setting.name);
+      result.problems.push_back(fmt::format("{}: unknown key '{}' of a listener; there are: {}", place, key.str(), names));
+    } else if (!value || value->find(',') != std::string::npos) {
+      result.problems.push_back(fmt::format("{}: {} of a listener wants a string without commas", place, name));
+    } else if (name == "address") {
+      address = *value;
+    } else {
+      settings += fmt::format(",{}={}", name, *value);
+    }
+  }
+  if (address.empty()) {
+    result.problems.push_back(fmt::format("{}: a listener needs an address = \"ADDR:PORT\"", place_of(path, table.source().begin)));
+    return {};
+  }
+  return address + settings;
+}
+
+// [[listeners]]: the option `listen`, one table for each.
+std::optional<std::vector<std::string>> listener_texts(std::string_view path, const toml::node& node, FileValues& result) {
+  std::vector<std::string> texts;
+  for (const toml::node& table : *node.as_array()) {
+    texts.push_back(listener_text(path, *table.as_table(), result));
+    if (texts.back().empty()) return std::nullopt;
+  }
+  return texts;
+}
+
 void read_entry(std::string_view path, const toml::key& key, const toml::node& node,
                 FileValues& result) {
   const std::string place = place_of(path, key.source().begin);
-  if (node.is_table() || node.is_array_of_tables()) {
+  const bool are_listeners = key.str() == "listeners" && node.is_array_of_tables();
+  if (!are_listeners && (node.is_table() || node.is_array_of_tables())) {
     result.problems.push_back(
-        fmt::format("{}: '{}' is a table; this file has none, write the options as plain keys: "
-                    "ping-interval = \"25s\"",
+        fmt::format("{}: '{}' is a table; this file has none but [[listeners]], write the options "
+                    "as plain keys: ping-interval = \"25s\"",
                     place, key.str()));
     return;
   }
-  const OptionRow* row = find_serve_option(key.str());
+  const OptionRow* row = find_serve_option(are_listeners ? "listen" : key.str());
   if (row == nullptr) {
     result.problems.push_back(unknown_key(place, key.str()));
     return;
@@ -78,6 +124,12 @@ void read_entry(std::string_view path, const toml::key& key, const toml::node& n
   if (twice != result.values.end()) {
     result.problems.push_back(
         fmt::format("{}: {} is already given at {}", place, row->name, twice->place));
+    return;
+  }
+  if (are_listeners) {
+    if (auto texts = listener_texts(path, node, result)) {
+      result.values.push_back({std::string(row->name), *std::move(texts), place});
+    }
     return;
   }
   auto texts = value_texts(node);

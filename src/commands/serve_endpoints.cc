@@ -8,12 +8,14 @@
 #include <string_view>
 #include <utility>
 
+#include "protocol/http_header.h"
 #include "protocol/utf8.h"
 
 namespace holdfast::commands {
 namespace {
 
 constexpr std::string_view kTopicsPrefix = "/topics/";
+constexpr std::string_view kTopicMethods = "GET, HEAD, POST, OPTIONS";
 
 class Hold final : public Handler {
  public:
@@ -50,14 +52,60 @@ std::string_view bearer_token(std::string_view authorization) {
   return authorization.substr(kScheme.size());
 }
 
+// Which web pages may publish from a browser (the Fetch standard, 3.2). A page of any site can make its visitor's browser send a
+// POST to this server, even to one on the visitor's own machine; the browser names the page, and cannot be made to lie.
+class WebPages {
+ public:
+  explicit WebPages(std::vector<std::string> origins) : origins_(std::move(origins)) {}
+
+  // Whether the page that sent this may; what is no page may always. A page of our own host is not foreign.
+  bool may(const Request& request) const {
+    const auto origin = request.header("Origin");
+    return !origin || is_listed(*origin) || is_own(*origin, request.header("Host").value_or(""));
+  }
+  // Lets the page read the answer.
+  void open(const Request& request, Reply& reply) const {
+    const auto origin = request.header("Origin");
+    if (!origin || !is_listed(*origin)) return;
+    reply.headers.emplace_back("Access-Control-Allow-Origin", takes_all() ? "*" : *origin);
+    if (!takes_all()) reply.headers.emplace_back("Vary", "Origin");
+  }
+  Reply preflight(const Request& request) const {
+    Reply reply{.status = 204, .headers = {{"Allow", std::string(kTopicMethods)}}};
+    if (origins_.empty() || !request.header("Access-Control-Request-Method")) return reply;
+    open(request, reply);
+    reply.headers.emplace_back("Access-Control-Allow-Methods", "POST");
+    reply.headers.emplace_back("Access-Control-Allow-Headers", "Authorization, Content-Type");
+    reply.headers.emplace_back("Access-Control-Max-Age", "600");
+    return reply;
+  }
+
+ private:
+  bool takes_all() const { return std::find(origins_.begin(), origins_.end(), "*") != origins_.end(); }
+  bool is_listed(std::string_view origin) const {
+    return takes_all() || std::any_of(origins_.begin(), origins_.end(), [&](const std::string& listed) {
+             return protocol::equals_ignoring_case(listed, origin);
+           });
+  }
+  static bool is_own(std::string_view origin, std::string_view host) {
+    const std::size_t colon = origin.find("://");
+    return colon != std::string_view::npos && !host.empty() && protocol::equals_ignoring_case(origin.substr(colon + 3), host);
+  }
+
+  const std::vector<std::string> origins_;
+};
+
 class Topics final : public Handler {
  public:
-  Topics(std::string publish_token, std::chrono::milliseconds window)
-      : publish_token_(std::move(publish_token)), window_(window) {}
+  explicit Topics(const ServeSettings& settings)
+      : publish_token_(settings.publish_token),
+        pages_(settings.cors_origins),
+        window_(settings.topic_window) {}
 
-  int upgrade(const Request& request) override {
+  Verdict upgrade(Peer&, const Request& request) override {
     const auto window = value_in(request.query(), "window");
-    return window && !read_window(*window) ? 400 : 101;
+    if (!window || read_window(*window)) return Verdict::accept();
+    return Verdict::refuse(400, "window is a time of 0 to 1000 ms: ?window=5ms");
   }
 
   void open(Peer& peer, const Request& request) override {
@@ -68,12 +116,27 @@ class Topics final : public Handler {
   }
 
   std::optional<Reply> request(const Request& request, Publisher& publisher) override {
-    if (request.method() == "GET" || request.method() == "HEAD") return std::nullopt;
+    if (request.method() == "GET") return std::nullopt;
+    if (request.method() == "OPTIONS") return pages_.preflight(request);
     if (request.method() != "POST")
       return Reply{.status = 405,
                    .body = "GET subscribes, POST publishes\n",
-                   .headers = {{"Allow", "GET, POST"}}};
-    if (auto refusal = refusal_of(request)) return refusal;
+                   .headers = {{"Allow", std::string(kTopicMethods)}}};
+    if (!pages_.may(request))
+      return Reply{.status = 403,
+                   .body = "pages of this origin may not publish; cors-origins does not list it\n"};
+    Reply reply = publish(request, publisher);
+    pages_.open(request, reply);
+    return reply;
+  }
+
+ private:
+  static std::string_view topic_of(const Request& request) {
+    return request.path().substr(kTopicsPrefix.size());
+  }
+
+  Reply publish(const Request& request, Publisher& publisher) const {
+    if (auto refusal = refusal_of(request)) return *std::move(refusal);
     const std::span<const std::byte> body = request.body();
     const MessageKind kind =
         protocol::is_valid_utf8(body) ? MessageKind::kText : MessageKind::kBinary;
@@ -85,7 +148,6 @@ class Topics final : public Handler {
                  .headers = {{"Retry-After", "1"}}};
   }
 
- private:
   // The value behind `name=` in a query string, as it was sent; empty for a bare `name`.
   static std::optional<std::string_view> value_in(std::string_view query, std::string_view name) {
     while (!query.empty()) {
@@ -106,10 +168,6 @@ class Topics final : public Handler {
     return std::chrono::milliseconds(milliseconds);
   }
 
-  static std::string_view topic_of(const Request& request) {
-    return request.path().substr(kTopicsPrefix.size());
-  }
-
   std::optional<Reply> refusal_of(const Request& request) const {
     if (publish_token_.empty()) {
       if (request.from_loopback()) return std::nullopt;
@@ -124,6 +182,7 @@ class Topics final : public Handler {
   }
 
   const std::string publish_token_;
+  const WebPages pages_;
   const std::chrono::milliseconds window_;
 };
 
@@ -132,7 +191,7 @@ class Topics final : public Handler {
 void add_endpoints(Server& server, const ServeSettings& settings) {
   server.route("/", std::make_shared<Hold>());
   server.route("/echo", std::make_shared<Echo>());
-  server.route(std::string(kTopicsPrefix) + "*", std::make_shared<Topics>(settings.publish_token, settings.topic_window));
+  server.route(std::string(kTopicsPrefix) + "*", std::make_shared<Topics>(settings));
 }
 
 }  // namespace holdfast::commands

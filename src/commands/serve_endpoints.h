@@ -17,7 +17,8 @@ namespace holdfast::commands {
 // Adds them to a server that has not started. A POST needs the publish token as its bearer token;
 // without one it must come from loopback. Answers to a POST: 202; 401 (no or a wrong token), 403
 // (not from loopback), 404 (no name), 503 (a worker cannot keep up: some of its subscribers will
-// miss the message).
+// miss the message). Web pages (requests with an Origin) may publish when they are of this host or
+// among settings.cors_origins; others get 403. OPTIONS tells a browser so beforehand.
 void add_endpoints(Server& server, const ServeSettings& settings);
 
 }  // namespace holdfast::commands

@@ -8,8 +8,10 @@
 #include <optional>
 #include <utility>
 
+#include "base/ip_address.h"
 #include "commands/nearest_name.h"
 #include "commands/options_file.h"
+#include "protocol/origin.h"
 
 namespace holdfast::commands {
 namespace {
@@ -34,6 +36,11 @@ constexpr std::array kPingPresets = {
            "is set"},
 };
 
+constexpr std::array<std::string_view, 6> kBalancerWords = {"none",       "aws-alb", "aws-nlb",
+                                                            "cloudflare", "nginx",   "haproxy"};
+// After how much silence each of them cuts, seconds; in the order of Balancer.
+constexpr std::array<std::uint64_t, 6> kBalancerPatience = {0, 60, 350, 100, 60, 50};
+constexpr std::array<std::string_view, 2> kForwardedWords = {"x-forwarded-for", "forwarded"};
 constexpr std::array<std::string_view, 3> kIoWords = {"auto", "uring", "epoll"};
 constexpr std::array<std::string_view, 3> kQueueFullWords = {"disconnect", "drop-oldest",
                                                               "conflate"};
@@ -42,6 +49,8 @@ constexpr std::array<std::string_view, 4> kLogLevelWords = {"debug", "info", "wa
 constexpr std::array<std::string_view, 2> kLogFormatWords = {"text", "json"};
 
 constexpr std::string_view kPlaces = "Where it listens";
+constexpr std::string_view kProxies = "Behind proxies";
+constexpr std::string_view kEntry = "Who may come in";
 constexpr std::string_view kSize = "How big it is";
 constexpr std::string_view kKeepalive = "Keepalive";
 constexpr std::string_view kPeer = "Limits of one peer";
@@ -50,10 +59,26 @@ constexpr std::string_view kCompression = "Compression";
 constexpr std::string_view kOverload = "Overload and shutdown";
 constexpr std::string_view kLog = "Log";
 
+Result<void> judge_origin(const std::string& text) {
+  auto pattern = protocol::OriginPattern::parse(text);
+  if (!pattern) return tl::unexpected(std::move(pattern.error()));
+  return {};
+}
+
+Result<void> judge_cors_origin(const std::string& text) {
+  if (text == "*") return {};
+  return judge_origin(text);
+}
+
+Result<void> judge_proxy(const std::string& text) {
+  if (text == "unix" || IpNetwork::parse(text)) return {};
+  return failure(fmt::format("'{}' is not right; give NETWORK|unix, for example 10.0.0.0/8", text));
+}
+
 constexpr std::array kTable = {
     OptionRow{"listen", kPlaces, Addresses{&ServeSettings::listen},
               "Where WebSocket peers come in; repeat it, or separate with commas. Port 0 lets the "
-              "kernel choose.",
+              "kernel choose; [::] takes IPv4 peers too.",
               ""},
     OptionRow{"admin", kPlaces, AddressOrOff{&ServeSettings::admin},
               "The operator's listener: /healthz, /readyz, /metrics, /stats. Keep it away from the "
@@ -63,6 +88,26 @@ constexpr std::array kTable = {
               "Connections that wait in the kernel for one worker to accept them.",
               "0 would refuse everybody, and the kernel caps it at net.core.somaxconn, which few "
               "machines set higher"},
+
+    OptionRow{"behind", kProxies, Choice{&ServeSettings::behind, kBalancerWords},
+              "What stands in front. Gives ping-interval the preset of that name unless it is set, and "
+              "warns where it does not fit.",
+              ""},
+    OptionRow{"trusted-proxies", kProxies,
+              Texts{&ServeSettings::trusted_proxies, judge_proxy, "NETWORK|unix", "none"},
+              "Proxies whose word for their client counts: addresses, networks, or unix for whoever "
+              "comes through a unix socket. The client is then the rightmost hop that is not among them.",
+              ""},
+    OptionRow{"forwarded-header", kProxies, Choice{&ServeSettings::forwarded_header, kForwardedWords},
+              "The field in which trusted proxies name their client. The other one is not looked at: "
+              "a client may have sent it.",
+              ""},
+    OptionRow{"origins", kEntry, Texts{&ServeSettings::origins, judge_origin, "ORIGIN", "any"},
+              "Web pages that may open WebSockets, by their origin: https://example.com, or "
+              "https://*.example.com for every sub-domain; repeat it, or separate with commas. A "
+              "page of another origin gets 403. Clients that send no Origin, which every browser "
+              "does, are let in.",
+              ""},
 
     OptionRow{"workers", kSize,
               Quantity{Unit::kCount, &ServeSettings::workers, 1, 1024, "auto", {}},
@@ -82,7 +127,7 @@ constexpr std::array kTable = {
         "connections-per-ip-max", kSize,
         Quantity{Unit::kCount, &ServeSettings::connections_per_ip_max, 1, 100'000'000, "off", {}},
         "Open connections of one peer address; one more is refused with 503. Behind a balancer all "
-        "peers share its address.",
+        "peers share its address, unless it names them (listen's proxy, trusted-proxies).",
         "more than connections-max can never be reached"},
     OptionRow{
         "handshakes-per-second-max", kSize,
@@ -124,11 +169,21 @@ constexpr std::array kTable = {
         Quantity{Unit::kDuration, &ServeSettings::close_timeout, 10, kMinute, "", {}},
         "How long the server waits for a peer's end of the close handshake.",
         "below 10 ms no remote peer can answer, and RFC 6455 lets the server leave at any time"},
+    OptionRow{"unsent-timeout", kPeer,
+              Quantity{Unit::kDuration, &ServeSettings::unsent_timeout, kSecond, kHour, "off", {}},
+              "How long sent bytes may stay unacknowledged before the connection is given up "
+              "(TCP_USER_TIMEOUT). off: the kernel's own patience, some 15 minutes.",
+              "below a second a lost packet or two would cut healthy peers, and above an hour the "
+              "vanished keep their buffers"},
     OptionRow{"head-bytes-max", kPeer,
               Quantity{Unit::kBytes, &ServeSettings::head_bytes_max, 256, kMiB, "", {}},
               "Request line and headers; a longer head gets 431.",
               "a browser's upgrade has some 500 bytes plus cookies, and a megabyte of headers is "
               "no request but an attack"},
+    OptionRow{"headers-max", kPeer,
+              Quantity{Unit::kCount, &ServeSettings::headers_max, 1, 10'000, "", {}},
+              "Header fields of one request; more get 431.",
+              "HTTP/1.1 needs one (Host), and more than 10,000 do not fit a head of 64 KiB"},
     OptionRow{"message-bytes-max", kPeer,
               Quantity{Unit::kBytes, &ServeSettings::message_bytes_max, 0, 16 * kMiB, "", {}},
               "One WebSocket message (longer: close 1009) or HTTP body (longer: 413).",
@@ -179,6 +234,12 @@ constexpr std::array kTable = {
               "Bearer token that POST /topics/<name> must bring. Without one, only loopback may "
               "publish. Prefer the environment or the file: "
               "a command line can be read by every user of the machine.",
+              ""},
+
+    OptionRow{"cors-origins", kTopics,
+              Texts{&ServeSettings::cors_origins, judge_cors_origin, "ORIGIN|*", "none"},
+              "Web pages that may publish from a browser, by their origin; * for all. A page of the "
+              "same host always may, any other is refused with 403.",
               ""},
 
     OptionRow{"high-water-percent", kOverload,
@@ -248,6 +309,7 @@ class Resolver {
   }
 
   Result<ServeConfiguration> finish() {
+    if (problems_.empty()) fit_to_balancer();
     if (problems_.empty()) check_together();
     if (problems_.empty()) return std::move(result_);
     return failure(fmt::format("{}", fmt::join(problems_, "\n")));
@@ -290,11 +352,40 @@ class Resolver {
     }
   }
 
+  Origin& origin_of(std::string_view name) {
+    return result_.origins[static_cast<std::size_t>(find_serve_option(name) - kTable.data())];
+  }
+
+  void fit_to_balancer() {
+    ServeSettings& settings = result_.settings;
+    if (settings.behind == Balancer::kNone) return;
+    const auto index = static_cast<std::size_t>(settings.behind);
+    const std::string_view name = kBalancerWords[index];
+    const std::chrono::seconds patience(kBalancerPatience[index]);
+    const OptionRow& interval = *find_serve_option("ping-interval");
+    if (origin_of("ping-interval").source == Source::kDefault) {
+      if (read_option(interval, {std::string(name)}, settings)) origin_of("ping-interval") = origin_of("behind");
+    } else if (settings.ping_interval.count() == 0 || settings.ping_interval * 2 > patience) {
+      result_.warnings.push_back(fmt::format(
+          "ping-interval {} does not fit behind {}, which cuts after {} s of silence: a ping that is late would be too late; "
+          "ping-interval {} would do",
+          option_texts(interval, settings).front(), name, patience.count(), name));
+    }
+    const bool is_named = std::any_of(settings.listen.begin(), settings.listen.end(),
+                                      [](const std::string& text) { return text.find(",proxy=") != std::string::npos; });
+    if (settings.connections_per_ip_max > 0 && settings.trusted_proxies.empty() && !is_named) {
+      result_.warnings.push_back(fmt::format(
+          "connections-per-ip-max counts {} as one address: let it name its clients (trusted-proxies, or proxy of listen)", name));
+    }
+  }
+
   void check_together() {
     const ServeSettings& settings = result_.settings;
+    const auto is_admins = [&](const std::string& text) {
+      return text.substr(0, text.find(',')) == settings.admin;
+    };
     const auto& listen = settings.listen;
-    if (!settings.admin.ends_with(":0") &&
-        std::find(listen.begin(), listen.end(), settings.admin) != listen.end()) {
+    if (!settings.admin.ends_with(":0") && std::any_of(listen.begin(), listen.end(), is_admins)) {
       problem(fmt::format(
           "listen and admin both name {}; give the operator's listener a port of its own, or off",
           settings.admin));

@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "commands/help_text.h"
+#include "server/listener_spec.h"
 
 namespace holdfast::commands {
 namespace {
@@ -15,7 +16,7 @@ std::string joined(const std::vector<std::string>& texts) {
 
 std::string default_text(const OptionRow& row) {
   const std::string text = joined(option_texts(row, ServeSettings{}));
-  return is_secret(row) && text.empty() ? "none" : text;
+  return text.empty() ? "none" : text;
 }
 
 // A TOML basic string; the values of options hold no control characters (addresses, words,
@@ -44,6 +45,35 @@ std::string row_help(const OptionRow& row) {
   return help_entry(fmt::format("--{} {}", row.name, placeholder), text + "]");
 }
 
+// "on|off" as "`on`, `off`": a bar would end the cell.
+std::string words_markdown(std::string_view words) {
+  std::string text;
+  while (true) {
+    const std::size_t bar = words.find('|');
+    text += fmt::format("{}`{}`", text.empty() ? "" : ", ", words.substr(0, bar));
+    if (bar == std::string_view::npos) return text;
+    words.remove_prefix(bar + 1);
+  }
+}
+
+// What may stand behind an address.
+std::string listener_markdown() {
+  std::string text =
+      "Settings of one listener stand behind its address, with commas: `--listen "
+      "0.0.0.0:8080,proxy=v2,unix:/run/holdfast/holdfast.sock,mode=0660`.\nIn the file they may "
+      "also be keys of a table each:\n\n"
+      "```toml\n[[listeners]]\naddress = \"0.0.0.0:8080\"\nproxy = \"v2\"\n\n[[listeners]]\n"
+      "address = \"unix:/run/holdfast/holdfast.sock\"\nmode = \"0660\"\n```\n\n"
+      "| setting | values | default | |\n|---|---|---|---|\n";
+  for (const server::ListenerSetting& setting : server::listener_settings()) {
+    text += fmt::format("| `{}` | {} | `{}` | {}{} |\n", setting.name, words_markdown(setting.values),
+                        setting.fallback,
+                        setting.help,
+                        setting.bare.empty() ? "" : fmt::format(" The name alone means `{}`.", setting.bare));
+  }
+  return text + "\n";
+}
+
 std::string row_markdown(const OptionRow& row) {
   const std::string placeholder = value_placeholder(row);
   std::string flag = placeholder.empty() ? fmt::format("--{}", row.name)
@@ -53,12 +83,12 @@ std::string row_markdown(const OptionRow& row) {
   if (const std::string bounds = bounds_text(row); !bounds.empty()) {
     text += fmt::format("- Bounds: {}; {}.\n", bounds, row.reason);
   }
-  const std::string value = is_flag(row) ? "true"
-                            : is_secret(row)
-                                ? toml_string("...")
-                                : toml_scalar(row, option_texts(row, ServeSettings{}).front());
+  const std::string value = is_flag(row)      ? "true"
+                            : is_secret(row)  ? toml_string("...")
+                                              : toml_scalar(row, option_texts(row, ServeSettings{}).front());
   text += fmt::format("- Elsewhere: `{}` in the environment, `{} = {}` in the file\n\n",
                       environment_name(row), row.name, takes_many(row) ? "[" + value + "]" : value);
+  if (std::holds_alternative<Addresses>(row.kind)) text += listener_markdown();
   if (const auto* quantity = std::get_if<Quantity>(&row.kind);
       quantity != nullptr && !quantity->presets.empty()) {
     text += "| preset | gives | because |\n|---|---|---|\n";

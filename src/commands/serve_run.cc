@@ -7,10 +7,10 @@
 #include <ctime>
 #include <string>
 
-#include "admin/endpoints.h"
 #include "base/units.h"
 #include "commands/serve_endpoints.h"
 #include "commands/serve_log.h"
+#include "holdfast/admin.h"
 #include "holdfast/server.h"
 #include "net/clock.h"
 
@@ -114,7 +114,7 @@ int serve(const ServeConfiguration& configuration) {
 
   Server server(settings);
   add_endpoints(server, settings);
-  admin::add_admin_endpoints(server);
+  add_admin_routes(server);
   if (const auto problem = server.start()) {
     log(LogLevel::kError, "cannot start: " + *problem);
     return 1;

@@ -7,7 +7,11 @@
 
 namespace holdfast::commands {
 
+// Who stands in front, and cuts what is silent for too long.
+enum class Balancer : std::uint8_t { kNone, kAwsAlb, kAwsNlb, kCloudflare, kNginx, kHaproxy };
+
 struct ServeSettings : Options {
+  Balancer behind = Balancer::kNone;
   LogLevel log_level = LogLevel::kInfo;
   LogFormat log_format = LogFormat::kText;
 };

@@ -72,7 +72,7 @@ Check private_tables(const Facts& facts) {
   if (error->empty()) return check;
   check.verdict = Verdict::kLow;
   check.why = fmt::format("no worker can start without its own ({})", *error);
-  check.mend = "a container profile (seccomp) that lets unshare through";
+  check.mend = "a container profile (seccomp) that lets unshare or close_range through";
   return check;
 }
 

@@ -8,7 +8,7 @@
 namespace holdfast::load {
 namespace {
 
-Traffic traffic_of(const LoadOptions& options, const Target& target) {
+Traffic traffic_of(const LoadOptions& options, const client::Target& target) {
   switch (options.scenario) {
     case Scenario::kEcho:
       return Traffic::kEcho;
@@ -30,7 +30,7 @@ double odd_share(const LoadOptions& options) {
   return 0;
 }
 
-Result<SourcePlan> plan_sources(const LoadOptions& options, const Target& target,
+Result<SourcePlan> plan_sources(const LoadOptions& options, const client::Target& target,
                                 std::uint64_t connections) {
   const bool own = options.sources == "auto" &&
                    !(target.address.is_loopback() && target.address.family() == AF_INET);
@@ -53,7 +53,7 @@ Result<LoadPlan> plan_load(const LoadOptions& options) {
   if (auto checked = check_options(options); !checked) return tl::unexpected(checked.error());
   LoadPlan plan;
   plan.options = options;
-  auto target = Target::parse(options.url);
+  auto target = client::Target::parse(options.url);
   if (!target) return tl::unexpected(target.error());
   plan.target = std::move(*target);
   plan.traffic = traffic_of(options, plan.target);

@@ -8,7 +8,7 @@
 #include "base/result.h"
 #include "load/load_options.h"
 #include "load/source_plan.h"
-#include "load/target.h"
+#include "client/target.h"
 #include "load/worker.h"
 #include "load/worker_shares.h"
 
@@ -16,7 +16,7 @@ namespace holdfast::load {
 
 struct LoadPlan {
   LoadOptions options;
-  Target target;
+  client::Target target;
   SourcePlan sources;
   Traffic traffic = Traffic::kNone;
   WorkerShares shares;  // of those that are to stay

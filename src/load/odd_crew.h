@@ -24,7 +24,7 @@
 #include "load/report.h"
 #include "load/server_side.h"
 #include "load/source_plan.h"
-#include "load/target.h"
+#include "client/target.h"
 
 namespace holdfast::load {
 
@@ -33,7 +33,7 @@ std::string_view name(Oddity oddity);
 
 struct OddCrewPlan {
   const LoadOptions* options;
-  const Target* target;
+  const client::Target* target;
   const SourcePlan* sources;
   Oddity oddity = Oddity::kSilent;
   std::uint64_t first_ordinal = 0;  // of the run's connections

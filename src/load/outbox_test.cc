@@ -4,7 +4,7 @@
 
 #include <cstring>
 
-#include "load/fake_loop.h"
+#include "client/fake_loop.h"
 
 namespace holdfast::load {
 namespace {
@@ -18,7 +18,7 @@ class OutboxTest : public testing::Test {
     outbox_.send(descriptor, room);
   }
 
-  FakeLoop loop_;
+  client::FakeLoop loop_;
   Outbox outbox_{loop_};
 };
 

@@ -16,14 +16,14 @@
 #include "load/outbox.h"
 #include "load/pacer.h"
 #include "load/report.h"
-#include "load/target.h"
+#include "client/target.h"
 #include "net/loop.h"
 #include "protocol/http_response.h"
 
 namespace holdfast::load {
 
 struct PublisherPlan {
-  const Target* target;
+  const client::Target* target;
   net::Address from;
   std::string token;  // bearer token; empty: none is sent
   std::uint32_t message_bytes;

@@ -27,7 +27,7 @@
 #include "load/publisher.h"
 #include "load/source_plan.h"
 #include "load/tally.h"
-#include "load/target.h"
+#include "client/target.h"
 #include "load/this_machine.h"
 #include "net/loop.h"
 #include "protocol/http_response.h"
@@ -42,7 +42,7 @@ enum class Traffic : std::uint8_t { kNone, kEcho, kPublish };
 
 struct WorkerPlan {
   const LoadOptions* options;
-  const Target* target;
+  const client::Target* target;
   const SourcePlan* sources;
   std::uint32_t index = 0;
   std::uint32_t workers = 1;

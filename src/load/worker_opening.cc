@@ -86,9 +86,10 @@ void Worker::on_connected(net::Descriptor descriptor, int error) {
   if (record.state != State::kConnecting) return;
   if (error != 0) return refuse(descriptor, error_name(error));
   record.state = State::kHandshaking;
+  const protocol::HttpHeader offer{protocol::kExtensionsField, kDeflateOfferText};
   const std::string request = protocol::handshake_request(
       plan_.target->authority, plan_.target->path, key_of(record.attempt),
-      plan_.options->deflate ? kDeflateOfferText : std::string_view());
+      {&offer, plan_.options->deflate ? 1u : 0u});
   const MutableBytes room = outbox_.room(request.size());
   std::memcpy(room.data(), request.data(), request.size());
   outbox_.send(descriptor, room);
@@ -123,15 +124,8 @@ void Worker::on_answer(net::Descriptor descriptor, MutableBytes bytes) {
 // RFC 6455 4.1: what the client must check in the server's answer.
 std::string_view Worker::wrong_with(const protocol::HttpResponse& response,
                                     const ConnectionRecord& record) const {
-  const auto upgrade = response.header("Upgrade");
-  if (!upgrade || !protocol::lists_token(*upgrade, "websocket"))
-    return "101 without Upgrade: websocket";
-  const auto connection = response.header("Connection");
-  if (!connection || !protocol::lists_token(*connection, "upgrade"))
-    return "101 without Connection: Upgrade";
-  const auto accept = response.header("Sec-WebSocket-Accept");
-  if (!accept || !protocol::is_accept_of(*accept, key_of(record.attempt)))
-    return "wrong Sec-WebSocket-Accept";
+  const std::string_view wrong = protocol::wrong_with_acceptance(response, key_of(record.attempt));
+  if (!wrong.empty()) return wrong;
   if (!plan_.options->deflate) {
     if (response.header(protocol::kExtensionsField)) return "an extension that was not asked for";
     return {};

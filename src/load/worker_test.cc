@@ -7,7 +7,7 @@
 #include <memory>
 #include <string>
 
-#include "load/fake_loop.h"
+#include "client/fake_loop.h"
 #include "load/message.h"
 #include "protocol/handshake.h"
 #include "protocol/http_request.h"
@@ -18,7 +18,7 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-FakeLoop* clock_of_test = nullptr;
+client::FakeLoop* clock_of_test = nullptr;
 Instant test_clock() { return clock_of_test->time; }
 
 // A worker over a fake loop, with the server's side played by hand.
@@ -27,7 +27,7 @@ class WorkerTest : public testing::Test {
   WorkerTest() {
     clock_of_test = &loop_;
     options_.connections = 3;
-    target_ = *Target::parse("ws://127.0.0.9:8080/room");
+    target_ = *client::Target::parse("ws://127.0.0.9:8080/room");
   }
 
   void start(Traffic traffic = Traffic::kNone) {
@@ -116,9 +116,9 @@ class WorkerTest : public testing::Test {
     return text;
   }
 
-  FakeLoop loop_;
+  client::FakeLoop loop_;
   LoadOptions options_;
-  Target target_;
+  client::Target target_;
   SourcePlan sources_;
   Baton baton_;
   LiveCounters live_;

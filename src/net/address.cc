@@ -66,6 +66,18 @@ Result<Address> Address::parse(std::string_view text) {
 
 int Address::family() const { return length_ == 0 ? AF_UNSPEC : get()->sa_family; }
 
+std::optional<IpAddress> Address::ip() const {
+  if (family() == AF_INET) {
+    const auto& in = reinterpret_cast<const sockaddr_in*>(storage_)->sin_addr;
+    return IpAddress::from_v4(std::as_bytes(std::span<const in_addr, 1>(&in, 1)));
+  }
+  if (family() == AF_INET6) {
+    const auto& in = reinterpret_cast<const sockaddr_in6*>(storage_)->sin6_addr;
+    return IpAddress::from_v6(std::as_bytes(std::span<const in6_addr, 1>(&in, 1)));
+  }
+  return std::nullopt;
+}
+
 std::uint16_t Address::port() const {
   if (family() == AF_INET) return ntohs(reinterpret_cast<const sockaddr_in*>(storage_)->sin_port);
   if (family() == AF_INET6) return ntohs(reinterpret_cast<const sockaddr_in6*>(storage_)->sin6_port);

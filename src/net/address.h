@@ -5,9 +5,11 @@
 #include <sys/socket.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
+#include "base/ip_address.h"
 #include "base/result.h"
 
 namespace holdfast::net {
@@ -24,9 +26,10 @@ class Address {
 
   std::string to_string() const;   // "127.0.0.1:8080", "[::1]:8080"
   std::string host() const;        // "127.0.0.1", "::1"
+  std::optional<IpAddress> ip() const;  // nothing for a family that has none (a local socket's peer)
   std::uint16_t port() const;
   void set_port(std::uint16_t port);
-  int family() const;              // AF_INET or AF_INET6
+  int family() const;              // AF_INET or AF_INET6; AF_UNIX for what a local socket says of itself
   bool is_loopback() const;        // 127.0.0.0/8, ::1, and ::ffff:127.0.0.0/104
   const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(storage_); }
   socklen_t length() const { return length_; }

@@ -10,4 +10,10 @@ Instant monotonic_now() {
   return Instant(std::chrono::seconds(now.tv_sec) + std::chrono::nanoseconds(now.tv_nsec));
 }
 
+std::int64_t unix_seconds_now() {
+  timespec now;
+  clock_gettime(CLOCK_REALTIME, &now);
+  return now.tv_sec;
+}
+
 }  // namespace holdfast::net

@@ -9,8 +9,9 @@
 
 namespace holdfast::net {
 
-// Gives the calling thread a private copy of the process's descriptor table (unshare(2), CLONE_FILES; needs no privilege).
-// Descriptors open at that moment exist in both; those opened later in one only.
+// Gives the calling thread a private copy of the process's descriptor table: unshare(2) with CLONE_FILES, or, where a
+// container forbids that, close_range(2) with CLOSE_RANGE_UNSHARE. Neither needs privilege. Descriptors open at that moment
+// exist in both tables; those opened later in one only. The error names both calls; its code is unshare's.
 Result<void> take_private_descriptor_table();
 
 struct DescriptorLimit {

@@ -18,9 +18,12 @@ namespace holdfast::net {
 namespace {
 
 constexpr std::uint32_t kPeerEvents = EPOLLIN | EPOLLRDHUP | EPOLLET;
+constexpr Duration kSleepMax = std::chrono::hours(1);
 constexpr Duration kListenerRest = std::chrono::milliseconds(100);
 constexpr std::uint32_t kEmergenciesPerTurn = 16;
 constexpr std::uint32_t kAskMin = 4;
+// Few, so that a burst is shared out before the first to wake has taken it all.
+constexpr std::uint32_t kSharedAcceptsPerTurnMax = 16;
 
 bool is_exhaustion(int error) {
   return error == EMFILE || error == ENFILE || error == ENOMEM || error == ENOBUFS;
@@ -68,12 +71,24 @@ std::uint8_t& EpollLoop::flags(Descriptor descriptor) {
 
 // ---- waiting
 
-int EpollLoop::sleep_milliseconds(Instant deadline) const {
-  if (deadline == kNever) return -1;
-  if (deadline <= now_) return 0;
-  // Rounded up: waking a moment early would only make a turn with nothing to do.
-  const auto milliseconds = std::chrono::ceil<std::chrono::milliseconds>(deadline - now_).count();
-  return static_cast<int>(std::min<std::int64_t>(milliseconds, 3'600'000));
+// What is left until then; nothing for kNever.
+std::optional<timespec> EpollLoop::sleep_until(Instant deadline) const {
+  if (deadline == kNever) return std::nullopt;
+  const auto left = std::clamp<Duration>(deadline - now_, Duration(0), kSleepMax).count();
+  return timespec{left / 1'000'000'000, left % 1'000'000'000};
+}
+
+// epoll_wait(2) counts in milliseconds: a deadline half a millisecond away would come late, or turn idly. Rounded up
+// where the kernel (before 5.11) or a container's profile does not have epoll_pwait2(2).
+int EpollLoop::wait_for_events(Instant deadline) {
+  const std::optional<timespec> sleep = sleep_until(deadline);
+  if (has_precise_wait_) {
+    const int count = epoll_pwait2(epoll_, events_.get(), kEventsMax, sleep ? &*sleep : nullptr, nullptr);
+    if (count >= 0 || (errno != ENOSYS && errno != EPERM)) return count;
+    has_precise_wait_ = false;
+  }
+  const auto milliseconds = !sleep ? -1 : sleep->tv_sec * 1000 + (sleep->tv_nsec + 999'999) / 1'000'000;
+  return epoll_wait(epoll_, events_.get(), kEventsMax, static_cast<int>(milliseconds));
 }
 
 void EpollLoop::wait(Instant not_before, Instant deadline) {
@@ -87,10 +102,11 @@ void EpollLoop::wait(Instant not_before, Instant deadline) {
   if (!unfinished_.empty()) deadline = now_;
   if (const Instant gather_until = std::min(not_before, deadline); gather_until > now_) {
     pollfd waker{waker_ == nullptr ? -1 : waker_->descriptor(), POLLIN, 0};
-    ::poll(&waker, 1, sleep_milliseconds(gather_until));
+    const std::optional<timespec> sleep = sleep_until(gather_until);
+    ::ppoll(&waker, 1, sleep ? &*sleep : nullptr, nullptr);
     now_ = monotonic_now();
   }
-  const int count = epoll_wait(epoll_, events_.get(), kEventsMax, sleep_milliseconds(deadline));
+  const int count = wait_for_events(deadline);
   CHECK(count >= 0 || errno == EINTR);
   event_count_ = static_cast<std::size_t>(std::max(count, 0));
   event_next_ = 0;
@@ -234,11 +250,24 @@ EpollLoop::Listener* EpollLoop::find_listener(Descriptor descriptor) {
   return nullptr;
 }
 
+// A shared one wakes one thread, not all of them, for each connection (epoll_ctl(2), EPOLLEXCLUSIVE, which forbids MOD).
+int EpollLoop::watch_listener(const Listener& listener) {
+  epoll_event event{};
+  event.events = listener.shared ? EPOLLIN | EPOLLEXCLUSIVE : EPOLLIN;
+  event.data.u64 = static_cast<std::uint32_t>(listener.descriptor);
+  return epoll_ctl(epoll_, EPOLL_CTL_ADD, listener.descriptor, &event);
+}
+
+void EpollLoop::unwatch_listener(const Listener& listener) {
+  epoll_ctl(epoll_, EPOLL_CTL_DEL, listener.descriptor, nullptr);
+}
+
 void EpollLoop::accept(Listener& listener) {
   std::array<int, Transport::kBatch> accepted;
+  const std::uint32_t most = listener.shared ? kSharedAcceptsPerTurnMax : options_.accepts_per_turn_max;
   std::uint32_t taken = 0;
-  while (taken < options_.accepts_per_turn_max) {
-    const std::span<int> batch(accepted.data(), listener.ask);
+  while (taken < most) {
+    const std::span<int> batch(accepted.data(), std::min(listener.ask, most - taken));
     transport_->accept(listener.descriptor, batch);
     std::size_t got = 0;
     int error = 0;
@@ -258,9 +287,14 @@ void EpollLoop::accept(Listener& listener) {
     if (error != 0) {
       ready_.push_back({Completion::Kind::kAcceptFailed, -1, listener.descriptor, error, {}});
       answer_emergency(listener);
-      return rest(listener);
+      return rest(listener, kListenerRest);
     }
-    if (drained) return;
+    if (drained) break;
+  }
+  // The kernel wakes the first idle waiter in the order in which they came: behind the others again, so that each has its turn.
+  if (listener.shared && taken > 0) {
+    unwatch_listener(listener);
+    watch_listener(listener);
   }
 }
 
@@ -299,11 +333,13 @@ void EpollLoop::answer_emergency(Listener& listener) {
   }
 }
 
-void EpollLoop::rest(Listener& listener) {
-  listener.rests_until = now_ + kListenerRest;
-  epoll_event event{};
-  event.data.u64 = static_cast<std::uint32_t>(listener.descriptor);
-  epoll_ctl(epoll_, EPOLL_CTL_MOD, listener.descriptor, &event);
+void EpollLoop::rest(Listener& listener, Duration time) {
+  listener.rests_until = now_ + time;
+  unwatch_listener(listener);
+}
+
+void EpollLoop::rest_listener(Descriptor descriptor, Duration time) {
+  if (Listener* listener = find_listener(descriptor)) rest(*listener, time);
 }
 
 void EpollLoop::wake_rested_listeners() {
@@ -311,10 +347,7 @@ void EpollLoop::wake_rested_listeners() {
     if (listener.rests_until == Instant() || listener.rests_until > now_) continue;
     listener.rests_until = Instant();
     if (reserve_ < 0) reserve_ = open_reserve();
-    epoll_event event{};
-    event.events = EPOLLIN;
-    event.data.u64 = static_cast<std::uint32_t>(listener.descriptor);
-    epoll_ctl(epoll_, EPOLL_CTL_MOD, listener.descriptor, &event);
+    watch_listener(listener);
   }
 }
 
@@ -418,6 +451,10 @@ void EpollLoop::reset(Descriptor descriptor) {
 void EpollLoop::close_queued() {
   if (closes_.empty()) return;
   std::erase_if(to_watch_, [&](Descriptor descriptor) { return has(descriptor, kClosing); });
+  for (const Listener& listener : listeners_) {
+    // What other tables hold open too does not leave an epoll set by being closed here.
+    if (listener.shared && has(listener.descriptor, kClosing)) unwatch_listener(listener);
+  }
   std::erase_if(listeners_, [&](const Listener& listener) { return has(listener.descriptor, kClosing); });
   for (const Descriptor descriptor : closes_) flags(descriptor) = 0;
   for (std::size_t done = 0; done < closes_.size(); done += Transport::kBatch) {

@@ -5,8 +5,11 @@
 // Edge-triggered: a descriptor is reported once for each arrival, so a read must go on until it comes back short. Those
 // that used up their share of a turn wait in `unfinished_` and are read first in the next one.
 
+#include <time.h>
+
 #include <array>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "net/loop.h"
@@ -33,11 +36,14 @@ class EpollLoop final : public Loop {
   void close(Descriptor descriptor) override;
   void reset(Descriptor descriptor) override;
   Result<Descriptor> listen(const Address& address, const ListenOptions& options) override;
+  Result<Descriptor> listen_shared(Descriptor descriptor) override;
+  void rest_listener(Descriptor descriptor, Duration time) override;
   Result<Address> local_address(Descriptor descriptor) const override;
   Result<Address> peer_address(Descriptor descriptor) const override;
   Result<Descriptor> connect(const std::optional<Address>& from, const Address& to) override;
   Instant now() const override { return now_; }
   Instant clock() const override;
+  std::int64_t unix_seconds() const override;
   std::string_view io_name() const override { return transport_->name(); }
 
  private:
@@ -61,14 +67,18 @@ class EpollLoop final : public Loop {
     Descriptor descriptor;
     std::uint32_t ask;       // connections to ask for at once; follows what came
     Instant rests_until;     // in the past when it is watched
+    bool shared;             // other threads accept from it too
   };
 
   std::uint8_t& flags(Descriptor descriptor);
   bool has(Descriptor descriptor, Flag flag) { return (flags(descriptor) & flag) != 0; }
 
-  int sleep_milliseconds(Instant deadline) const;
+  std::optional<timespec> sleep_until(Instant deadline) const;
+  int wait_for_events(Instant deadline);
   void wake_rested_listeners();
-  void rest(Listener& listener);
+  void rest(Listener& listener, Duration time);
+  int watch_listener(const Listener& listener);
+  void unwatch_listener(const Listener& listener);
   Listener* find_listener(Descriptor descriptor);
 
   void collect();
@@ -94,6 +104,7 @@ class EpollLoop final : public Loop {
   std::unique_ptr<Transport> transport_;
   std::uint32_t descriptors_max_;
   Instant now_;
+  bool has_precise_wait_ = true;  // until the kernel says otherwise
   std::unique_ptr<std::uint8_t[], void (*)(void*)> flags_;
   std::vector<Listener> listeners_;
 

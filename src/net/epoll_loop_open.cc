@@ -24,10 +24,10 @@ tl::unexpected<Error> close_and_fail(int descriptor, std::string what) {
   return failure(fmt::format("{}: {}", what, std::strerror(error)), error);
 }
 
-void switch_on(int descriptor, int level, int option) {
-  const int one = 1;
-  setsockopt(descriptor, level, option, &one, sizeof one);
+void set(int descriptor, int level, int option, int value) {
+  setsockopt(descriptor, level, option, &value, sizeof value);
 }
+void switch_on(int descriptor, int level, int option) { set(descriptor, level, option, 1); }
 
 }  // namespace
 
@@ -39,15 +39,24 @@ Result<Descriptor> EpollLoop::listen(const Address& address, const ListenOptions
   if (options.reuse_port) switch_on(descriptor, SOL_SOCKET, SO_REUSEPORT);
   // Accepted sockets inherit it: a frame is written once and whole, so there is nothing to wait for.
   switch_on(descriptor, IPPROTO_TCP, TCP_NODELAY);
+  if (address.family() == AF_INET6) set(descriptor, IPPROTO_IPV6, IPV6_V6ONLY, options.ipv6_only ? 1 : 0);
+  const auto user_timeout = std::chrono::duration_cast<std::chrono::milliseconds>(options.user_timeout).count();
+  if (user_timeout > 0) set(descriptor, IPPROTO_TCP, TCP_USER_TIMEOUT, static_cast<int>(user_timeout));
   if (::bind(descriptor, address.get(), address.length()) != 0 || ::listen(descriptor, options.backlog) != 0) {
     return close_and_fail(descriptor, what);
   }
-  epoll_event event{};
-  event.events = EPOLLIN;
-  event.data.u64 = static_cast<std::uint32_t>(descriptor);
-  if (epoll_ctl(epoll_, EPOLL_CTL_ADD, descriptor, &event) != 0) return close_and_fail(descriptor, what);
+  const Listener listener{descriptor, 4, Instant(), false};
+  if (watch_listener(listener) != 0) return close_and_fail(descriptor, what);
   flags(descriptor) = 0;
-  listeners_.push_back({descriptor, 4, Instant()});
+  listeners_.push_back(listener);
+  return descriptor;
+}
+
+Result<Descriptor> EpollLoop::listen_shared(Descriptor descriptor) {
+  const Listener listener{descriptor, 4, Instant(), true};
+  if (watch_listener(listener) != 0) return close_and_fail(descriptor, "cannot watch a shared listener");
+  flags(descriptor) = 0;
+  listeners_.push_back(listener);
   return descriptor;
 }
 
@@ -74,6 +83,7 @@ Result<Descriptor> EpollLoop::connect(const std::optional<Address>& from, const 
 }
 
 Instant EpollLoop::clock() const { return monotonic_now(); }
+std::int64_t EpollLoop::unix_seconds() const { return unix_seconds_now(); }
 
 Result<Address> EpollLoop::local_address(Descriptor descriptor) const {
   sockaddr_storage address{};

@@ -1,6 +1,8 @@
 #include "net/loop.h"
 
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -84,6 +86,67 @@ class EpollLoop : public testing::TestWithParam<Io> {
 INSTANTIATE_TEST_SUITE_P(Io, EpollLoop, testing::Values(Io::kUring, Io::kEpoll), [](const auto& kind) {
   return kind.param == Io::kUring ? "uring" : "epoll";
 });
+
+TEST_P(EpollLoop, GivesAcceptedConnectionsTheListenersUserTimeout) {
+  ListenOptions options;
+  options.user_timeout = seconds(7);
+  listener_ = loop_->listen(Address::parse("127.0.0.7:0").value(), options).value();
+  address_ = loop_->local_address(listener_).value();
+  const auto [client, server] = pair();
+  unsigned timeout = 0;
+  socklen_t length = sizeof timeout;
+  ASSERT_EQ(getsockopt(server, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout, &length), 0);
+  EXPECT_EQ(timeout, 7000u);
+}
+
+TEST_P(EpollLoop, TakesIpv4PeersOnAnIpv6WildcardUnlessToldOtherwise) {
+  const auto reached = [&](bool ipv6_only) {
+    ListenOptions options;
+    options.ipv6_only = ipv6_only;
+    const Descriptor listener = loop_->listen(Address::parse("[::]:0").value(), options).value();
+    const auto port = loop_->local_address(listener)->port();
+    const Descriptor client = loop_->connect(std::nullopt, Address::ipv4(0x7F000001, port)).value();
+    run([&] { return connected_.contains(client); });
+    const bool is_connected = connected_[client] == 0;
+    connected_.erase(client);
+    if (is_connected) {
+      run([&] { return !accepted_.empty(); });
+      EXPECT_EQ(loop_->peer_address(accepted_.back())->ip(), IpAddress::parse("127.0.0.1"));
+    }
+    loop_->close(client);
+    loop_->flush();
+    return is_connected;
+  };
+  EXPECT_TRUE(reached(false));
+  EXPECT_FALSE(reached(true));
+}
+
+TEST_P(EpollLoop, SleepsForLessThanAMillisecondWhenTold) {
+  // The quickest of some: a busy machine may take its time, but a wait that counts in milliseconds cannot be short.
+  Duration shortest = seconds(1);
+  for (int i = 0; i < 50; ++i) {
+    const Instant before = monotonic_now();
+    loop_->wait(Instant(), before + std::chrono::microseconds(200));
+    while (loop_->next()) {
+    }
+    loop_->flush();
+    shortest = std::min(shortest, monotonic_now() - before);
+  }
+  EXPECT_LT(shortest, std::chrono::microseconds(900));
+}
+
+TEST_P(EpollLoop, GathersForLessThanAMillisecondWhenTold) {
+  Duration shortest = seconds(1);
+  for (int i = 0; i < 50; ++i) {
+    const Instant before = monotonic_now();
+    loop_->wait(before + std::chrono::microseconds(200), before + std::chrono::microseconds(200));
+    while (loop_->next()) {
+    }
+    loop_->flush();
+    shortest = std::min(shortest, monotonic_now() - before);
+  }
+  EXPECT_LT(shortest, std::chrono::microseconds(900));
+}
 
 TEST_P(EpollLoop, CarriesBytesBothWays) {
   const auto [client, server] = pair();

@@ -69,6 +69,10 @@ struct LoopOptions {
 struct ListenOptions {
   int backlog = 4096;
   bool reuse_port = true;
+  bool ipv6_only = false;  // else an IPv6 wildcard takes IPv4 peers too, whatever the machine's default
+  // Whole milliseconds. How long bytes may lie unacknowledged before the connection fails (TCP_USER_TIMEOUT, tcp(7)); 0: as
+  // long as the kernel likes, some 15 minutes. Accepted connections inherit it.
+  Duration user_timeout{};
 };
 
 class Loop {
@@ -107,6 +111,11 @@ class Loop {
 
   // A listening socket whose connections come as kAccepted. On this thread's table only: closing it elsewhere is no matter.
   virtual Result<Descriptor> listen(const Address& address, const ListenOptions& options) = 0;
+  // The same for a socket that other threads listen on as well, through descriptors of their own (net/unix_listener.h). This
+  // one belongs to the loop from here on. A connection wakes one idle thread, each in its turn; none takes more than a few at once.
+  virtual Result<Descriptor> listen_shared(Descriptor) { return failure("this loop has no shared listeners"); }
+  // Leaves newcomers of a listener to the other threads for that long.
+  virtual void rest_listener(Descriptor, Duration) {}
   virtual Result<Address> local_address(Descriptor descriptor) const = 0;
   virtual Result<Address> peer_address(Descriptor descriptor) const = 0;
   // A connection being made; kConnected tells its end. `from` with port 0: the kernel picks the port at connect time
@@ -117,6 +126,8 @@ class Loop {
   virtual Instant now() const = 0;
   // The instant of the call: a reading of the clock each time.
   virtual Instant clock() const = 0;
+  // Seconds since 1970 of this turn, for what is told to people; 0: this loop knows no date.
+  virtual std::int64_t unix_seconds() const { return 0; }
   // "io_uring" or "epoll"; for logs and reports.
   virtual std::string_view io_name() const = 0;
 };

@@ -10,6 +10,7 @@
 #include "base/check.h"
 #include "protocol/extension_list.h"
 #include "protocol/http_header.h"
+#include "protocol/subprotocol.h"
 
 namespace holdfast::protocol {
 namespace {
@@ -84,6 +85,7 @@ bool is_key(std::string_view key) {
 struct Offer {
   bool upgrade = false;
   bool connection = false;
+  bool subprotocols_well_formed = true;
   bool extensions = false;
   int keys = 0;
   int versions = 0;
@@ -104,6 +106,8 @@ Offer read_offer(std::span<const HttpHeader> headers) {
     } else if (equals_ignoring_case(name, "sec-websocket-version")) {
       ++offer.versions;
       offer.version = value;
+    } else if (equals_ignoring_case(name, "sec-websocket-protocol")) {
+      offer.subprotocols_well_formed = offer.subprotocols_well_formed && is_subprotocol_list(value);
     } else if (equals_ignoring_case(name, kExtensionsField)) {
       offer.extensions = true;
     }
@@ -129,6 +133,9 @@ HandshakeVerdict judge_handshake(const HttpRequest& request) {
   if (offer.version != kVersion) return {426, "Sec-WebSocket-Version must be 13", {}};
   if (offer.keys != 1 || !is_key(offer.key)) {
     return {400, "Sec-WebSocket-Key must be one key of 16 bytes in base64", {}};
+  }
+  if (!offer.subprotocols_well_formed) {
+    return {400, "Sec-WebSocket-Protocol must be a list of tokens", {}};
   }
   if (offer.extensions &&
       judge_extensions(request.headers) == ExtensionsVerdict::kMalformed) {
@@ -168,16 +175,28 @@ std::string make_key(std::span<const std::byte, 16> random) {
 }
 
 std::string handshake_request(std::string_view host, std::string_view target, std::string_view key,
-                              std::string_view extensions) {
+                              std::span<const HttpHeader> headers) {
   CHECK(is_visible(host) && is_visible(target) && target.front() == '/' && is_key(key));
   std::string out;
   out.reserve(160 + host.size() + target.size());
   out.append("GET ").append(target).append(" HTTP/1.1\r\nHost: ").append(host);
   out.append("\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: ").append(key);
   out.append("\r\nSec-WebSocket-Version: ").append(kVersion);
-  if (!extensions.empty()) out.append(kExtensionsName).append(extensions);
-  out.append(kHeadEnd);
-  return out;
+  for (const auto& [name, value] : headers) {
+    CHECK(is_token(name) && is_field_value(value));
+    out.append("\r\n").append(name).append(": ").append(value);
+  }
+  return out.append("\r\n\r\n");
+}
+
+std::string_view wrong_with_acceptance(const HttpResponse& response, std::string_view key) {
+  const auto upgrade = response.header("Upgrade");
+  if (!upgrade || !lists_token(*upgrade, "websocket")) return "101 without Upgrade: websocket";
+  const auto connection = response.header("Connection");
+  if (!connection || !lists_token(*connection, "upgrade")) return "101 without Connection: Upgrade";
+  const auto accept = response.header("Sec-WebSocket-Accept");
+  if (!accept || !is_accept_of(*accept, key)) return "wrong Sec-WebSocket-Accept";
+  return {};
 }
 
 bool is_accept_of(std::string_view accept, std::string_view key) {

@@ -10,6 +10,7 @@
 #include "base/bytes.h"
 #include "protocol/deflate_terms.h"
 #include "protocol/http_request.h"
+#include "protocol/http_response.h"
 
 namespace holdfast::protocol {
 
@@ -46,10 +47,14 @@ std::size_t write_handshake_response(std::byte* out, std::string_view key,
 std::string make_key(std::span<const std::byte, 16> random);
 // The client's request. `host` is "name" or "name:port", `target` begins with '/'. Both free of
 // spaces and control characters: CHECKed, so the caller validates what an operator gave.
-// `extensions`, when not empty, is the value of Sec-WebSocket-Extensions.
+// `headers` come behind the handshake's own; names are tokens and values hold no control
+// characters, which is CHECKed too.
 std::string handshake_request(std::string_view host, std::string_view target, std::string_view key,
-                              std::string_view extensions = {});
+                              std::span<const HttpHeader> headers = {});
 // Whether `accept` is the server's proof for `key` (RFC 6455 4.1, 4.2.2).
 bool is_accept_of(std::string_view accept, std::string_view key);
+// What is wrong with a response of status 101 (RFC 6455 4.1): static text, or nothing. Extensions
+// and sub-protocols are for the caller to look at, who knows what was offered.
+std::string_view wrong_with_acceptance(const HttpResponse& response, std::string_view key);
 
 }  // namespace holdfast::protocol

@@ -142,6 +142,8 @@ TEST(ClientHandshake, IsAcceptedByOurServerAndProven) {
 
 TEST(ClientHandshakeDeath, RefusesATargetThatWouldBeginAnotherLine) {
   EXPECT_DEATH(handshake_request("a", "/\r\nX: y", kRfcKey), "CHECK failed");
+  const std::array smuggled = {HttpHeader{"X", "y\r\nZ: w"}};
+  EXPECT_DEATH(handshake_request("a", "/", kRfcKey, smuggled), "CHECK failed");
 }
 
 }  // namespace

@@ -98,7 +98,7 @@ std::string_view status_text(int status) {
 }
 
 std::string http_response(int status, std::span<const HttpHeader> headers, std::string_view body,
-                          bool keep_alive) {
+                          bool keep_alive, bool with_body) {
   std::string out;
   out.reserve(256 + body.size());
   out.append("HTTP/1.1 ").append(std::to_string(status)).append(" ").append(status_text(status));
@@ -115,7 +115,7 @@ std::string http_response(int status, std::span<const HttpHeader> headers, std::
   }
   const std::string_view connection = keep_alive ? "keep-alive" : "close";
   out.append("Connection: ").append(connection).append(upgrade ? ", upgrade\r\n\r\n" : "\r\n\r\n");
-  return out.append(body);
+  return with_body ? out.append(body) : out;
 }
 
 std::optional<std::string_view> HttpResponse::header(std::string_view name) const {

@@ -3,7 +3,7 @@
 namespace holdfast::server {
 
 Admission::Admission(const AdmissionLimits& limits) : limits_(limits) {
-  if (limits.per_address_max > 0) per_address_.reset(new std::atomic<std::uint32_t>[kBuckets]());
+  if (limits.per_address_max > 0) per_address_ = std::make_unique<AddressCounts>(limits.per_address_max);
 }
 
 bool Admission::take_handshake(Instant now) {
@@ -18,30 +18,17 @@ bool Admission::take_handshake(Instant now) {
   }
 }
 
-std::optional<Refusal> Admission::enter(Instant now, std::uint32_t address_hash) {
+std::optional<Refusal> Admission::enter(Instant now) {
   if (is_draining()) return Refusal::kDraining;
   if (connections_.fetch_add(1, std::memory_order_relaxed) >= limits_.connections_max) {
-    connections_.fetch_sub(1, std::memory_order_relaxed);
+    leave();
     return Refusal::kConnectionsMax;
   }
-  if (per_address_ != nullptr) {
-    auto& count = per_address_[address_hash % kBuckets];
-    if (count.fetch_add(1, std::memory_order_relaxed) >= limits_.per_address_max) {
-      count.fetch_sub(1, std::memory_order_relaxed);
-      connections_.fetch_sub(1, std::memory_order_relaxed);
-      return Refusal::kPerAddress;
-    }
-  }
   if (!take_handshake(now)) {
-    leave(address_hash);
+    leave();
     return Refusal::kRate;
   }
   return std::nullopt;
-}
-
-void Admission::leave(std::uint32_t address_hash) {
-  connections_.fetch_sub(1, std::memory_order_relaxed);
-  if (per_address_ != nullptr) per_address_[address_hash % kBuckets].fetch_sub(1, std::memory_order_relaxed);
 }
 
 }  // namespace holdfast::server

@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "base/time.h"
+#include "server/address_counts.h"
 #include "server/counters.h"
 
 namespace holdfast::server {
@@ -18,16 +19,17 @@ struct AdmissionLimits {
   std::uint32_t handshakes_per_second_max;  // 0: no limit
 };
 
-// Any thread; relaxed atomics alone.
+// Any thread; relaxed atomics, and the locks of AddressCounts where there is a limit per address.
 class Admission {
  public:
   explicit Admission(const AdmissionLimits& limits);
 
-  // A connection asks to come in at `now` from an address with this hash. Nothing returned: it is counted until leave().
-  std::optional<Refusal> enter(Instant now, std::uint32_t address_hash);
-  void leave(std::uint32_t address_hash);
+  // A connection asks to come in at `now`. Nothing returned: it is counted until leave().
+  std::optional<Refusal> enter(Instant now);
+  void leave() { connections_.fetch_sub(1, std::memory_order_relaxed); }
 
-  bool looks_at_addresses() const { return per_address_ != nullptr; }
+  // Null without a limit per address. Apart from enter(): who a peer is may be known only later, when a proxy has said so.
+  AddressCounts* per_address() { return per_address_.get(); }
   std::uint64_t connections() const { return connections_.load(std::memory_order_relaxed); }
   std::uint64_t connections_max() const { return limits_.connections_max; }
   void drain() { draining_.store(true, std::memory_order_relaxed); }
@@ -36,13 +38,10 @@ class Admission {
  private:
   bool take_handshake(Instant now);
 
-  static constexpr std::uint32_t kBuckets = 1u << 20;
-
   AdmissionLimits limits_;
   std::atomic<std::uint64_t> connections_{0};
   std::atomic<bool> draining_{false};
-  // Addresses by hash. Two that share a bucket (one in a million) share their limit: the price of counting without a lock.
-  std::unique_ptr<std::atomic<std::uint32_t>[]> per_address_;
+  std::unique_ptr<AddressCounts> per_address_;
   // The second under way and what was let in during it: second << 32 | count.
   std::atomic<std::uint64_t> handshakes_{0};
 };

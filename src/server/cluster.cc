@@ -13,6 +13,8 @@ namespace {
 
 constexpr std::uint32_t kMailboxMax = 65'536;
 constexpr std::uint32_t kAdminConnectionsMax = 256;
+constexpr std::size_t kListenersMax = 255;
+constexpr std::uint64_t kBacklogMax = 65'535;
 // Static storage: the loop sends it when nothing else can be done any more.
 constexpr std::string_view kEmergencyAnswer =
     "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
@@ -54,6 +56,7 @@ WorkerSettings Cluster::worker_settings() const {
   settings.byte_rate_max = options_.byte_rate_max;
   settings.retry_after_seconds = std::to_string(std::chrono::ceil<std::chrono::seconds>(options_.retry_after).count());
   settings.http.head_bytes_max = options_.head_bytes_max;
+  settings.http.headers_max = options_.headers_max;
   settings.http.body_bytes_max = options_.message_bytes_max;
   settings.session.message_bytes_max = options_.message_bytes_max;
   settings.session.fragments_max = options_.fragments_max;
@@ -63,15 +66,38 @@ WorkerSettings Cluster::worker_settings() const {
   }
   settings.descriptors = static_cast<std::uint32_t>(std::min<std::uint64_t>(descriptor_limit_, 1u << 30));
   settings.connections_max = sizing_.connections_per_worker_max;
+  settings.workers = sizing_.workers;
+  settings.forwarded_field = options_.forwarded_header == ForwardedHeader::kForwarded ? protocol::ForwardedField::kForwarded
+                                                                                       : protocol::ForwardedField::kXForwardedFor;
+  settings.trusted_proxies = trusted_proxies_;
+  settings.trusts_unix = trusts_unix_;
+  settings.origins = origins_;
   return settings;
 }
 
+std::optional<std::string> Cluster::read_trusted_proxies() {
+  for (const std::string& text : options_.trusted_proxies) {
+    const auto network = IpNetwork::parse(text);
+    if (network) trusted_proxies_.push_back(*network);
+    if (text == "unix") trusts_unix_ = true;
+    if (!network && text != "unix") return fmt::format("trusted_proxies: '{}' is no network; write 10.0.0.0/8, ::1 or unix", text);
+  }
+  return std::nullopt;
+}
+
 std::optional<std::string> Cluster::prepare() {
+  if (auto problem = read_listeners()) return problem;
+  if (auto problem = read_trusted_proxies()) return problem;
   descriptor_limit_ = net::raise_descriptor_limit().soft;
   const Machine machine{std::max(1u, std::thread::hardware_concurrency()), descriptor_limit_, net::memory_available()};
   auto sizing = size_up(options_, machine);
   if (!sizing) return sizing.error().message;
   sizing_ = std::move(*sizing);
+  for (const std::string& text : options_.origins) {
+    auto origin = protocol::OriginPattern::parse(text);
+    if (!origin) return fmt::format("origins: {}", origin.error().message);
+    origins_.push_back(std::move(*origin));
+  }
   admission_ = std::make_unique<Admission>(AdmissionLimits{sizing_.connections_max, options_.connections_per_ip_max,
                                                            options_.handshakes_per_second_max});
   admin_admission_ = std::make_unique<Admission>(AdmissionLimits{kAdminConnectionsMax, 0, 0});
@@ -99,14 +125,20 @@ std::optional<std::string> Cluster::prepare() {
 
 std::optional<std::string> Cluster::start() {
   if (auto problem = prepare()) return problem;
+  if (auto problem = open_unix_listeners()) {
+    close_unix_listeners();
+    return problem;
+  }
   // One after the other: the first one's port is the others', where the kernel chooses it, and each takes its private table
   // before the next has opened anything.
   for (const auto& thread : threads_) {
     if (auto problem = launch(*thread)) {
       stop();
+      close_unix_listeners();
       return problem;
     }
   }
+  close_unix_listeners();
   return std::nullopt;
 }
 
@@ -116,38 +148,83 @@ std::optional<std::string> Cluster::launch(Thread& thread) {
   return started.get();
 }
 
-std::optional<std::string> Cluster::open_listeners(Thread& thread, net::Loop& loop, Worker& worker) {
-  const std::vector<std::string> wanted = thread.is_admin              ? std::vector{options_.admin}
-                                          : addresses_.empty() ? options_.listen
-                                                                       : addresses_;
-  std::vector<std::string> bound;
-  for (const std::string& text : wanted) {
-    const std::string option = fmt::format("{} {}", thread.is_admin ? "admin" : "listen", text);
-    const auto address = net::Address::parse(text);
-    if (!address) return fmt::format("{}: {}", option, address.error().message);
-    net::ListenOptions options;
-    options.backlog = static_cast<int>(options_.backlog);
-    // Without it for the first worker, two servers could share a port unseen. It must be on for all, so look before.
-    options.reuse_port = !thread.is_admin;
-    if (thread.index == 0 && address->port() != 0) {
-      net::ListenOptions alone = options;
-      alone.reuse_port = false;
-      const auto probe = loop.listen(*address, alone);
-      if (!probe) return fmt::format("{}: {}", option, probe.error().message);
-      loop.close(*probe);
-      loop.flush();
-    }
-    const auto listener = loop.listen(*address, options);
-    if (!listener) return fmt::format("{}: {}", option, listener.error().message);
-    worker.add_listener(*listener);
-    const auto local = loop.local_address(*listener);
-    if (!local) return local.error().message;
-    bound.push_back(local->to_string());
+std::optional<std::string> Cluster::read_listeners() {
+  for (const std::string& text : options_.listen) {
+    auto spec = ListenerSpec::parse(text);
+    if (!spec) return fmt::format("listen: {}", spec.error().message);
+    listeners_.push_back(std::move(*spec));
   }
+  if (listeners_.size() > kListenersMax) return fmt::format("listen: {} addresses are more than {}", listeners_.size(), kListenersMax);
+  return std::nullopt;
+}
+
+// On this thread, before any other starts: so that each worker has them in its table.
+std::optional<std::string> Cluster::open_unix_listeners() {
+  for (const ListenerSpec& spec : listeners_) {
+    unix_listeners_.emplace_back();
+    if (!spec.is_unix()) continue;
+    // One queue for all workers: the kernel caps it (net.core.somaxconn).
+    const std::uint64_t backlog = std::uint64_t{options_.backlog} * sizing_.workers;
+    auto opened = net::UnixListener::open(std::string(spec.path()), spec.mode, static_cast<int>(std::min(backlog, kBacklogMax)));
+    if (!opened) return fmt::format("listen {}: {}", spec.address, opened.error().message);
+    unix_listeners_.back() = std::move(*opened);
+  }
+  return std::nullopt;
+}
+
+// For the thread that opened them: connections would wait in a table that nobody accepts from.
+void Cluster::close_unix_listeners() const {
+  for (const auto& listener : unix_listeners_) {
+    if (listener != nullptr) listener->close();
+  }
+}
+
+std::optional<std::string> Cluster::open_listener(const Thread& thread, net::Loop& loop, Worker& worker, ListenerSpec& spec) {
+  const std::string option = fmt::format("{} {}", thread.is_admin ? "admin" : "listen", spec.address);
+  const auto address = net::Address::parse(spec.address);
+  if (!address) return fmt::format("{}: {}", option, address.error().message);
+  net::ListenOptions options;
+  options.backlog = static_cast<int>(options_.backlog);
+  options.ipv6_only = spec.ipv6_only;
+  options.user_timeout = options_.unsent_timeout;
+  // Without it for the first worker, two servers could share a port unseen. It must be on for all, so look before.
+  options.reuse_port = !thread.is_admin;
+  if (thread.index == 0 && address->port() != 0) {
+    net::ListenOptions alone = options;
+    alone.reuse_port = false;
+    const auto probe = loop.listen(*address, alone);
+    if (!probe) return fmt::format("{}: {}", option, probe.error().message);
+    loop.close(*probe);
+    loop.flush();
+  }
+  const auto listener = loop.listen(*address, options);
+  if (!listener) return fmt::format("{}: {}", option, listener.error().message);
+  worker.add_listener(*listener, {spec.proxy, false});
+  const auto local = loop.local_address(*listener);
+  if (!local) return local.error().message;
+  spec.address = local->to_string();
+  return std::nullopt;
+}
+
+std::optional<std::string> Cluster::open_listeners(const Thread& thread, net::Loop& loop, Worker& worker) {
   if (thread.is_admin) {
-    admin_address_ = bound.front();
-  } else if (addresses_.empty()) {
-    addresses_ = bound;
+    for (const auto& listener : unix_listeners_) {
+      if (listener != nullptr) listener->drop_own();
+    }
+    ListenerSpec spec{.address = options_.admin};
+    if (auto problem = open_listener(thread, loop, worker, spec)) return problem;
+    admin_address_ = spec.address;
+    return std::nullopt;
+  }
+  for (std::size_t i = 0; i < listeners_.size(); ++i) {
+    if (unix_listeners_[i] == nullptr) {
+      if (auto problem = open_listener(thread, loop, worker, listeners_[i])) return problem;
+    } else {
+      const auto listener = loop.listen_shared(unix_listeners_[i]->take_own());
+      if (!listener) return fmt::format("listen {}: {}", listeners_[i].address, listener.error().message);
+      worker.add_listener(*listener, {listeners_[i].proxy, true});
+    }
+    if (thread.index == 0) addresses_.push_back(listeners_[i].address);
   }
   return std::nullopt;
 }
@@ -178,13 +255,22 @@ void Cluster::run(Thread& thread) {
   }
 }
 
+// While the workers still hold the sockets: a successor's cannot be taken for ours then.
+void Cluster::remove_unix_names() {
+  for (const auto& listener : unix_listeners_) {
+    if (listener != nullptr) listener->remove_name();
+  }
+}
+
 void Cluster::drain() {
+  remove_unix_names();
   if (admission_ != nullptr) admission_->drain();
   drain_asked_.store(true, std::memory_order_release);
   for (const auto& waker : wakers_) waker->wake();
 }
 
 void Cluster::stop() {
+  remove_unix_names();
   stop_asked_.store(true, std::memory_order_release);
   for (const auto& waker : wakers_) waker->wake();
   for (const auto& thread : threads_) {
@@ -193,7 +279,16 @@ void Cluster::stop() {
 }
 
 bool Cluster::publish(std::string_view topic, MessageKind kind, std::span<const std::byte> payload, const PublishOptions& options) {
+  if (broker_ == nullptr) return false;  // not started yet: nobody is there
   return broker_->publish(make_publication(topic, kind, payload, options)) == 0;
+}
+
+bool Cluster::post(PeerId peer, std::function<void(Peer&)> act) {
+  // mailboxes_ is complete before the first id can be handed out.
+  if (!peer || peer.worker >= mailboxes_.size() || stop_asked_.load(std::memory_order_acquire)) return false;
+  auto letter = std::make_shared<broker::Publication>();
+  letter->errand = std::make_unique<const broker::Errand>(peer, std::move(act));
+  return mailboxes_[peer.worker]->post(std::move(letter));
 }
 
 std::uint64_t Cluster::connections() const {

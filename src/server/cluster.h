@@ -14,8 +14,10 @@
 #include "broker/memory_broker.h"
 #include "holdfast/options.h"
 #include "net/loop.h"
+#include "net/unix_listener.h"
 #include "server/admission.h"
 #include "server/counters.h"
+#include "server/listener_spec.h"
 #include "server/router.h"
 #include "server/sizing.h"
 #include "server/worker.h"
@@ -35,6 +37,7 @@ class Cluster final : public Publisher {
   void stop();
   bool publish(std::string_view topic, MessageKind kind, std::span<const std::byte> payload,
                const PublishOptions& options = {}) override;
+  bool post(PeerId peer, std::function<void(Peer&)> act);
 
   // Any thread, after start().
   const Options& options() const { return options_; }
@@ -53,14 +56,23 @@ class Cluster final : public Publisher {
   struct Thread;
 
   std::optional<std::string> prepare();
+  std::optional<std::string> read_listeners();
+  std::optional<std::string> read_trusted_proxies();
+  std::optional<std::string> open_unix_listeners();
+  void close_unix_listeners() const;
+  void remove_unix_names();
   std::optional<std::string> launch(Thread& thread);
   void run(Thread& thread);
-  std::optional<std::string> open_listeners(Thread& thread, net::Loop& loop, Worker& worker);
+  std::optional<std::string> open_listeners(const Thread& thread, net::Loop& loop, Worker& worker);
+  std::optional<std::string> open_listener(const Thread& thread, net::Loop& loop, Worker& worker, ListenerSpec& spec);
   WorkerSettings worker_settings() const;
 
   Options options_;
+  std::vector<protocol::OriginPattern> origins_;
   Router router_;
   Router admin_router_;
+  std::vector<IpNetwork> trusted_proxies_;
+  bool trusts_unix_ = false;
   Sizing sizing_{};
   std::uint64_t descriptor_limit_ = 0;
   std::unique_ptr<Admission> admission_;
@@ -71,6 +83,8 @@ class Cluster final : public Publisher {
   std::vector<std::unique_ptr<Counters>> counters_;
   Counters admin_counters_;
   std::vector<std::unique_ptr<Thread>> threads_;  // the workers', then the operator's
+  std::vector<ListenerSpec> listeners_;  // a port that the kernel chose is filled in by the first worker
+  std::vector<std::unique_ptr<net::UnixListener>> unix_listeners_;  // one for each listener; null for those with a port
   std::vector<std::string> addresses_;
   std::string admin_address_;
   std::string io_name_;

@@ -8,6 +8,7 @@
 
 #include "base/time.h"
 #include "protocol/http_request.h"
+#include "protocol/proxy_header.h"
 #include "protocol/session.h"
 #include "server/counters.h"
 #include "server/outbox.h"
@@ -18,19 +19,23 @@ namespace holdfast::server {
 // What an idle peer does not need: half a request, half a message, or bytes that the socket did not take. Only one that keeps its
 // compression windows has a Busy all the time.
 struct Busy {
+  // On a listener behind a balancer, until the WebSocket opens: the header so far, then whom it named.
+  std::unique_ptr<protocol::ProxyHeaderParser> proxy;
   std::unique_ptr<protocol::HttpRequestParser> request;
   std::unique_ptr<TakeoverStreams> streams;
   std::optional<protocol::Session> session;
   Outbox outbox;
 
-  bool is_empty() const { return request == nullptr && streams == nullptr && !session && outbox.is_empty(); }
+  bool is_empty() const { return proxy == nullptr && request == nullptr && streams == nullptr && !session && outbox.is_empty(); }
 };
 
-//   kFree ─accept─► kRequest ─101─► kOpen ─our Close─► kClosing ─┐
-//                      │              │                          ├─► kFree
-//                      └─refusal──► kLingering ◄──violation──────┘
+//          ┌─► kProxyHeader ─┐
+//   kFree ─accept─────────► kRequest ─101─► kOpen ─our Close─► kClosing ─┐
+//                              │              │                          ├─► kFree
+//                              └─refusal──► kLingering ◄──violation──────┘
 enum class State : std::uint8_t {
   kFree,
+  kProxyHeader,  // a PROXY header is awaited or under way. Deadline: handshake_timeout, the request included
   kRequest,    // an HTTP request is awaited or under way. Deadline: handshake_timeout
   kOpen,       // a WebSocket
   kClosing,    // our Close is sent, the peer's is awaited. Deadline: close_timeout
@@ -55,7 +60,7 @@ struct Connection {
   Tick since = 0;
   State state = State::kFree;
   std::uint8_t flags = 0;
-  std::uint8_t route = 0;
+  std::uint8_t route = 0;        // kProxyHeader: the listener's index; later the handler's
   std::uint8_t ending : 4 = 0;   // kClosing, kLingering: the Ending to count
   std::uint8_t deflate : 4 = 0;  // kOpen, kClosing: 0, or 1 + the window bits that permessage-deflate lets us send with, less 8
 

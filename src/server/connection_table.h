@@ -19,6 +19,7 @@ class ConnectionTable {
   ConnectionTable& operator=(const ConnectionTable&) = delete;
 
   Connection& operator[](int descriptor) { return rows_[descriptor]; }
+  const Connection& operator[](int descriptor) const { return rows_[descriptor]; }
   bool contains(int descriptor) const { return descriptor >= 0 && static_cast<std::uint32_t>(descriptor) < size_; }
   // Every connection that is not kFree lies below.
   int end() const { return end_; }

@@ -38,10 +38,13 @@ enum class Refusal : std::uint8_t {
   kVersion,         // 426
   kHeadTooLarge,    // 431
   kLeft,            // the peer ended the connection before its request was whole
+  kPipelining,      // its answers lie waiting (queue_bytes_max) while it asks for more
+  kProxyHeader,     // dropped: no PROXY header, or a wrong one, where the listener wants one
 };
-inline constexpr std::array<std::string_view, 15> kRefusalNames = {
+inline constexpr std::array<std::string_view, 17> kRefusalNames = {
     "connections_max", "worker_full", "per_ip",  "rate",           "draining", "descriptors",    "malformed", "forbidden",
-    "not_found",       "method",      "timeout", "body_too_large", "version",  "head_too_large", "peer_left"};
+    "not_found",       "method",      "timeout", "body_too_large", "version",  "head_too_large", "peer_left",
+    "pipelining",      "proxy_header"};
 
 // Why a WebSocket ended.
 enum class Ending : std::uint8_t {

@@ -32,13 +32,14 @@ Worker::Worker(const WorkerSettings& settings, const Router& router, Admission& 
       number_(number),
       topics_(settings.descriptors, this),
       rates_(settings.descriptors, settings.message_rate_max, settings.byte_rate_max),
+      belongings_(number, settings.descriptors),
       lender_(settings.session),
       keepalive_(table_, settings.ping_interval),
       heads_(settings.handshake_timeout),
       pongs_(settings.pong_timeout),
       closes_(settings.close_timeout),
-      address_hashes_(admission.looks_at_addresses()
-                          ? static_cast<std::uint32_t*>(std::calloc(settings.descriptors, sizeof(std::uint32_t)))
+      address_places_(admission.per_address() != nullptr
+                          ? static_cast<AddressCounts::Place*>(std::calloc(settings.descriptors, sizeof(AddressCounts::Place)))
                           : nullptr,
                       std::free) {}
 
@@ -56,6 +57,7 @@ void Worker::turn() {
   run_deadlines();
   if (draining_) run_drain();
   flush();
+  leave_newcomers_to_others();
   note_turn();
 }
 
@@ -65,7 +67,7 @@ void Worker::dispatch(const net::Completion& completion) {
   const int descriptor = completion.descriptor;
   switch (completion.kind) {
     case Kind::kAccepted:
-      return accepted(descriptor);
+      return accepted(descriptor, completion.listener);
     case Kind::kAcceptFailed:
       counters_.of(Refusal::kDescriptors).add();
       return;
@@ -76,6 +78,8 @@ void Worker::dispatch(const net::Completion& completion) {
         case State::kOpen:
         case State::kClosing:
           return take_frames(descriptor, connection, completion.bytes);
+        case State::kProxyHeader:
+          return take_proxy_header(descriptor, connection, completion.bytes);
         case State::kRequest:
           return take_request(descriptor, connection, completion.bytes);
         case State::kFree:
@@ -112,7 +116,8 @@ void Worker::run_deadlines() {
   }
   while (const auto due = heads_.pop_due(judged_at(settings_.handshake_timeout))) {
     Connection& connection = table_[due->descriptor];
-    if (connection.state == State::kRequest && connection.since == due->since) expire_head(due->descriptor, connection);
+    const bool waits = connection.state == State::kRequest || connection.state == State::kProxyHeader;
+    if (waits && connection.since == due->since) expire_head(due->descriptor, connection);
   }
   while (const auto due = closes_.pop_due(now)) {
     Connection& connection = table_[due->descriptor];
@@ -134,7 +139,7 @@ void Worker::drain() {
   if (draining_) return;
   draining_ = true;
   drain_started_ = loop_.clock();
-  for (const net::Descriptor listener : listeners_) loop_.close(listener);
+  for (const Listener& listener : listeners_) loop_.close(listener.descriptor);
   listeners_.clear();
 }
 
@@ -150,7 +155,7 @@ void Worker::run_drain() {
     Connection& connection = table_[drain_cursor_];
     if (connection.state == State::kOpen) {
       close(drain_cursor_, 1001, "server is going away", Ending::kDrained);
-    } else if (connection.state == State::kRequest) {
+    } else if (connection.state == State::kRequest || connection.state == State::kProxyHeader) {
       count_unanswered(connection, Refusal::kDraining);
       release(drain_cursor_, connection, Ending::kDrained, 1006);
     }
@@ -189,14 +194,3 @@ void Worker::note_turn() {
 }
 
 }  // namespace holdfast::server
-
-namespace holdfast {
-
-void Peer::send(MessageKind kind, std::span<const std::byte> payload) { worker_->send(descriptor_, kind, payload); }
-void Peer::subscribe(std::string_view topic, const SubscribeOptions& options) { worker_->subscribe(descriptor_, topic, options); }
-void Peer::unsubscribe(std::string_view topic) { worker_->unsubscribe(descriptor_, topic); }
-void Peer::close(std::uint16_t code, std::string_view reason) {
-  worker_->close(descriptor_, code, reason, server::Ending::kHandler);
-}
-
-}  // namespace holdfast

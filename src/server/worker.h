@@ -14,9 +14,14 @@
 #include "broker/broker.h"
 #include "broker/mailbox.h"
 #include "net/loop.h"
+#include "base/ip_address.h"
+#include "protocol/forwarded.h"
 #include "protocol/http_request.h"
+#include "protocol/proxy_header.h"
+#include "protocol/origin.h"
 #include "protocol/session.h"
 #include "server/admission.h"
+#include "server/belongings.h"
 #include "server/connection_table.h"
 #include "server/counters.h"
 #include "server/deadline_queue.h"
@@ -44,6 +49,17 @@ struct WorkerSettings {
   std::optional<protocol::DeflatePolicy> deflate;  // nothing: permessage-deflate is declined
   std::uint32_t descriptors;       // numbers that this worker's table may hold
   std::uint32_t connections_max;   // of this worker, those being refused not counted
+  std::vector<protocol::OriginPattern> origins = {};  // none: all
+  std::uint32_t workers = 1;       // in all: a fair share of a shared listener is one of so many
+  // Peers whose word for who is behind them counts, and the field in which they say it.
+  std::vector<IpNetwork> trusted_proxies = {};
+  bool trusts_unix = false;  // the peers of unix sockets are such
+  protocol::ForwardedField forwarded_field = protocol::ForwardedField::kXForwardedFor;
+};
+
+struct ListenerTraits {
+  protocol::ProxyVersions proxy = protocol::ProxyVersions::kNone;
+  bool shared = false;  // other workers accept from it too
 };
 
 // A message on its way to everyone who wants `topic`: copied and framed once, here. Any thread.
@@ -60,19 +76,25 @@ class Worker final : public Publisher, private topics::TopicListener {
   void turn();
   // No more newcomers; the open ones are closed one after the other over drain_time. This worker's thread.
   void drain();
-  void add_listener(net::Descriptor listener) { listeners_.push_back(listener); }
+  // At most 255.
+  void add_listener(net::Descriptor listener, ListenerTraits traits = {}) { listeners_.push_back({listener, traits}); }
   bool is_empty() const { return counters_.descriptors.read() == 0; }
 
   // What the next turn() will ask of the loop's wait(): when there is something to do although nothing comes, and until when
   // arrivals may gather.
   Instant next_due() const;
   Instant not_before() const;
+  // What Request does: who is behind a connection, as far as that can be known.
+  std::optional<IpAddress> client_address(int descriptor, const protocol::HttpRequest& request) const;
 
   // What Peer does.
   void send(int descriptor, MessageKind kind, Bytes payload);
   void subscribe(int descriptor, std::string_view topic, const SubscribeOptions& options);
   void unsubscribe(int descriptor, std::string_view topic);
   void close(int descriptor, std::uint16_t code, std::string_view reason, Ending ending);
+  std::uint64_t queued_bytes(int descriptor);
+  std::string address_of(int descriptor) const;
+  Belongings& belongings() { return belongings_; }
 
   bool publish(std::string_view topic, MessageKind kind, std::span<const std::byte> payload,
                const PublishOptions& options = {}) override;
@@ -93,19 +115,39 @@ class Worker final : public Publisher, private topics::TopicListener {
     std::uint64_t payload_bytes = 0;  // and after
   };
   void take_mail();
+  void run_errand(const broker::Errand& errand);
   void run_windows();
   void fan_out(std::string_view key, std::span<const broker::SharedPublication> run);
   Form join(std::span<const broker::SharedPublication> run, std::uint8_t deflate);
   std::uint64_t value_of(const broker::Publication& publication) const;
   void topic_began(std::string_view key) override;
   void topic_ended(std::string_view key) override;
+  // worker_arrivals.cc
+  void accepted(int descriptor, net::Descriptor listener);
+  std::optional<Refusal> admit(int descriptor, std::optional<IpAddress> address);
+  bool enter_address(int descriptor, const std::optional<IpAddress>& address);
+  void leave(int descriptor, const Connection& connection);
+  void take_proxy_header(int descriptor, Connection& connection, MutableBytes bytes);
+  std::optional<IpAddress> nearest_hop(int descriptor) const;
+  bool is_trusted(const std::optional<IpAddress>& address) const;
+  bool enter_client(int descriptor, const protocol::HttpRequest& request);
+  void leave_newcomers_to_others();
   // worker_requests.cc
-  void accepted(int descriptor);
   void take_request(int descriptor, Connection& connection, MutableBytes bytes);
+  void take_requests(int descriptor, Connection& connection, std::unique_ptr<protocol::HttpRequestParser>& parser, Bytes& rest);
+  void continue_or_refuse(int descriptor, Connection& connection, const protocol::HttpRequest& request);
   void answer(int descriptor, Connection& connection, protocol::HttpRequestParser& parser, Bytes& rest);
   void upgrade(int descriptor, Connection& connection, const protocol::HttpRequest& request);
   void reply(int descriptor, Connection& connection, const protocol::HttpRequest& request);
-  void refuse(int descriptor, Connection& connection, int status, Refusal reason, std::string_view text = {});
+  void send_reply(int descriptor, Connection& connection, const protocol::HttpRequest& request, const Reply& answer);
+  void decline(int descriptor, Connection& connection, const protocol::HttpRequest& request, int status, Refusal reason,
+               std::string_view text);
+  void refuse(int descriptor, Connection& connection, int status, Refusal reason, std::string_view text = {},
+              bool with_body = true);
+  std::string refusal_text(int status, std::string_view text, bool keep_alive, bool with_body) const;
+  void end_or_await_next(int descriptor, Connection& connection, bool keep_alive);
+  static bool is_between_requests(const Connection& connection);
+  void turn_away(int descriptor, Connection& connection, const Reply& reply);
   void send_text(int descriptor, std::string_view text);
   std::unique_ptr<protocol::HttpRequestParser> take_parser();
   // worker_frames.cc
@@ -153,13 +195,21 @@ class Worker final : public Publisher, private topics::TopicListener {
   topics::TopicIndex topics_;
   Windows windows_;
   PeerRates rates_;
+  Belongings belongings_;
   StreamLender lender_;
   Keepalive keepalive_;
   DeadlineQueue heads_, pongs_, closes_;
-  std::vector<net::Descriptor> listeners_;
+  struct Listener {
+    net::Descriptor descriptor;
+    ListenerTraits traits;
+  };
+  std::vector<Listener> listeners_;
   std::vector<broker::SharedPublication> mail_;  // of this turn
   std::unique_ptr<protocol::HttpRequestParser> spare_parser_;
-  std::unique_ptr<std::uint32_t, void (*)(void*)> address_hashes_;  // only with a limit per address
+  // By descriptor, 0: not counted under an address. Only with a limit per address.
+  std::unique_ptr<AddressCounts::Place, void (*)(void*)> address_places_;
+  std::uint64_t counted_ = 0;      // of this worker's connections, in Admission
+  bool has_shared_newcomers_ = false;  // some came in this turn through a shared listener
 
   // Sends handed to the loop in this flush; an Unsent's tag is an index.
   struct Submission {

@@ -47,7 +47,8 @@ void Worker::end_sent() {
 
 // A request that gets no answer is refused, unless that was counted when it came.
 void Worker::count_unanswered(const Connection& connection, Refusal reason) {
-  if (connection.state != State::kRequest || connection.has(Connection::kRefuse) || connection.is_between_requests()) return;
+  const bool is_early = connection.state == State::kRequest || connection.state == State::kProxyHeader;
+  if (!is_early || connection.has(Connection::kRefuse) || connection.is_between_requests()) return;
   counters_.of(reason).add();
 }
 
@@ -88,10 +89,9 @@ void Worker::release(int descriptor, Connection& connection, Ending ending, std:
     }
   }
   if (connection.busy != nullptr) counters_.queued_bytes.subtract(connection.busy->outbox.bytes());
-  if (connection.has(Connection::kCounted)) {
-    admission_.leave(address_hashes_ == nullptr ? 0 : address_hashes_.get()[descriptor]);
-  }
+  leave(descriptor, connection);
   counters_.descriptors.subtract();
+  belongings_.forget(descriptor);
   table_.release(descriptor);
   loop_.close(descriptor);
 }

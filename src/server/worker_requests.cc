@@ -2,10 +2,12 @@
 
 #include <fmt/format.h>
 
-#include <array>
+#include <algorithm>
 
 #include "protocol/handshake.h"
+#include "protocol/http_date.h"
 #include "protocol/http_response.h"
+#include "protocol/subprotocol.h"
 #include "server/worker.h"
 
 namespace holdfast::server {
@@ -13,33 +15,18 @@ namespace {
 
 using protocol::HttpHeader;
 
-// Peers over a limit are answered as long as there are descriptors to spare for it; more of them than that are cut.
-constexpr std::uint32_t kRefusedAtOnceMax = 64;
+constexpr std::string_view kNothingHere = "there is nothing at this path";
+constexpr std::string_view kAllowedByDefault = "GET, HEAD, OPTIONS";
 
-class RequestView final : public Request {
- public:
-  RequestView(const protocol::HttpRequest& request, const net::Loop& loop, int descriptor)
-      : request_(request), loop_(loop), descriptor_(descriptor) {}
-  std::string_view method() const override { return request_.method; }
-  std::string_view path() const override { return request_.path; }
-  std::string_view query() const override { return request_.query; }
-  std::optional<std::string_view> header(std::string_view name) const override { return request_.header(name); }
-  std::span<const std::byte> body() const override { return request_.body; }
-  bool from_loopback() const override {
-    const auto address = loop_.peer_address(descriptor_);
-    return address && address->is_loopback();
-  }
+Reply options_reply() { return Reply{.status = 204, .headers = {{"Allow", std::string(kAllowedByDefault)}}}; }
 
- private:
-  const protocol::HttpRequest& request_;
-  const net::Loop& loop_;
-  int descriptor_;
-};
-
-std::uint32_t hash_of(const net::Address& address) {
-  std::uint32_t hash = 2166136261u;  // FNV-1a
-  for (const char c : address.host()) hash = (hash ^ static_cast<std::uint8_t>(c)) * 16777619u;
-  return hash;
+// RFC 9110 6.6.1: a server with a clock dates what it says. Most answers of a second share one text.
+std::string date_of(std::int64_t unix_seconds) {
+  thread_local std::int64_t second = 0;
+  thread_local std::string text;
+  if (unix_seconds != second) text = unix_seconds == 0 ? "" : protocol::http_date(unix_seconds);
+  second = unix_seconds;
+  return text;
 }
 
 Refusal refusal_of(int status) {
@@ -55,39 +42,59 @@ Refusal refusal_of(int status) {
   }
 }
 
-}  // namespace
-
-void Worker::accepted(int descriptor) {
-  counters_.accepted.add();
-  has_newcomers_ = true;
-  Connection& connection = table_.take(descriptor);
-  connection.state = State::kRequest;
-  connection.since = tick_of(loop_.now());
-  counters_.descriptors.add();
-  heads_.push(descriptor, loop_.now());
-
-  std::uint32_t hash = 0;
-  if (address_hashes_ != nullptr) {
-    const auto address = loop_.peer_address(descriptor);
-    hash = address ? hash_of(*address) : 0;
-    address_hashes_.get()[descriptor] = hash;
+// Of a handler's answer, which may hold what a client wrote: a line end in it would be a header, or an answer, of the client's making.
+std::vector<HttpHeader> headers_of(const Reply& reply, std::string_view date) {
+  std::vector<HttpHeader> headers;
+  if (!date.empty()) headers.push_back({"Date", date});
+  if (reply.status != 204 && protocol::is_field_value(reply.content_type)) headers.push_back({"Content-Type", reply.content_type});
+  for (const auto& [name, value] : reply.headers) {
+    if (protocol::is_token(name) && protocol::is_field_value(value)) headers.push_back({name, value});
   }
-  // Everything in the table beyond the limit is being refused, so this bounds those.
-  const std::uint64_t in_table = counters_.descriptors.read();
-  std::optional<Refusal> refusal = in_table > settings_.connections_max ? std::optional(Refusal::kWorkerFull) : std::nullopt;
-  if (!refusal) refusal = admission_.enter(loop_.now(), hash);
-  if (!refusal) return connection.set(Connection::kCounted);
-  counters_.of(*refusal).add();
-  connection.set(Connection::kRefuse);
-  if (in_table <= settings_.connections_max + kRefusedAtOnceMax) return;
-  table_.release(descriptor);
-  counters_.descriptors.subtract();
-  loop_.reset(descriptor);
+  return headers;
 }
+
+bool is_let_in(const std::vector<protocol::OriginPattern>& origins, const protocol::HttpRequest& request) {
+  const auto origin = request.header("Origin");
+  return !origin || std::any_of(origins.begin(), origins.end(), [&](const auto& pattern) { return pattern.fits(*origin); });
+}
+
+// What a handler sees of a request. Who the peer is costs a system call, so it is asked for only when the handler asks.
+class RequestView final : public Request {
+ public:
+  RequestView(const Worker& worker, const protocol::HttpRequest& request, int descriptor)
+      : worker_(worker), request_(request), descriptor_(descriptor) {}
+  // RFC 9110 9.3.2: HEAD is GET whose answer comes without its body; that is not the handler's business.
+  std::string_view method() const override { return request_.method == "HEAD" ? "GET" : request_.method; }
+  std::string_view path() const override { return request_.path; }
+  std::string_view query() const override { return request_.query; }
+  std::optional<std::string_view> header(std::string_view name) const override { return request_.header(name); }
+  Bytes body() const override { return request_.body; }
+  std::vector<std::string_view> subprotocols() const override { return protocol::offered_subprotocols(request_.headers); }
+  bool from_loopback() const override {
+    const auto address = worker_.client_address(descriptor_, request_);
+    return address && address->is_loopback();
+  }
+  std::string remote_address() const override {
+    const auto address = worker_.client_address(descriptor_, request_);
+    return address ? address->to_string() : "";
+  }
+
+ private:
+  const Worker& worker_;
+  const protocol::HttpRequest& request_;
+  int descriptor_;
+};
+
+}  // namespace
 
 std::unique_ptr<protocol::HttpRequestParser> Worker::take_parser() {
   if (spare_parser_ != nullptr) return std::move(spare_parser_);
   return std::make_unique<protocol::HttpRequestParser>(&settings_.http);
+}
+
+std::string Worker::address_of(int descriptor) const {
+  const auto address = loop_.peer_address(descriptor);
+  return address ? address->to_string() : std::string();
 }
 
 // The request of most peers comes whole: the worker's one parser reads it, and nothing stays behind. Only half a request takes the
@@ -96,16 +103,12 @@ void Worker::take_request(int descriptor, Connection& connection, MutableBytes b
   auto parser = connection.busy != nullptr && connection.busy->request != nullptr ? std::move(connection.busy->request)
                                                                                   : take_parser();
   Bytes rest = bytes;
-  while (connection.state == State::kRequest && !rest.empty()) {
-    const auto progress = parser->feed(rest);
-    if (progress == protocol::HttpRequestParser::Progress::kMore) {
-      connection.make_busy().request = std::move(parser);
-      return;
-    }
-    answer(descriptor, connection, *parser, rest);
-    parser->reset();
+  take_requests(descriptor, connection, parser, rest);
+  if (parser != nullptr) {
+    parser->reset();  // one that was cut off in the middle must not colour the next peer's request
+    spare_parser_ = std::move(parser);
   }
-  spare_parser_ = std::move(parser);
+  if (connection.state != State::kRequest && connection.busy != nullptr) connection.busy->proxy.reset();
   connection.rest();
   // Frames that came in the same packet as the request.
   if (connection.state == State::kOpen && !rest.empty()) {
@@ -113,11 +116,47 @@ void Worker::take_request(int descriptor, Connection& connection, MutableBytes b
   }
 }
 
-void Worker::answer(int descriptor, Connection& connection, protocol::HttpRequestParser& parser, Bytes& rest) {
+// One behind the other (RFC 9112 9.3.2), as long as the peer takes the answers too.
+void Worker::take_requests(int descriptor, Connection& connection, std::unique_ptr<protocol::HttpRequestParser>& parser,
+                           Bytes& rest) {
+  const std::uint64_t sent_before = counters_.bytes_sent.read();
+  while (connection.state == State::kRequest && !rest.empty()) {
+    const std::uint64_t waiting = connection.busy == nullptr ? 0 : connection.busy->outbox.bytes();
+    // One that asks on and on and takes no answer.
+    if (waiting > settings_.queue_bytes_max) return release(descriptor, connection, Ending::kQueueFull, 1006);
+    if (counters_.bytes_sent.read() - sent_before + waiting > settings_.queue_bytes_max) {
+      counters_.of(Refusal::kPipelining).add();
+      return linger(descriptor, connection, Ending::kHandler);
+    }
+    const bool head_was_done = parser->head_done();
+    if (parser->feed(rest) != protocol::HttpRequestParser::Progress::kMore) {
+      answer(descriptor, connection, *parser, rest);
+      parser->reset();
+      continue;
+    }
+    if (!head_was_done && parser->head_done()) continue_or_refuse(descriptor, connection, parser->request());
+    if (connection.state == State::kRequest) {
+      connection.make_busy().request = std::move(parser);
+    } else {
+      parser->reset();
+    }
+    return;
+  }
+}
+
+// RFC 9110 10.1.1: who expects 100 sends the body when it is told to, or not at all. Other expectations are not ours to meet.
+void Worker::continue_or_refuse(int descriptor, Connection& connection, const protocol::HttpRequest& request) {
+  const auto expected = request.header("Expect");
+  if (!expected || request.minor_version == 0 || !protocol::equals_ignoring_case(*expected, "100-continue")) return;
   if (connection.has(Connection::kRefuse)) return refuse(descriptor, connection, 503, Refusal::kConnectionsMax);
-  // One that asks on and on and takes no answer. None is cut short for its size alone, so the last one may go beyond the limit.
-  if (connection.busy != nullptr && connection.busy->outbox.bytes() > settings_.queue_bytes_max) {
-    return release(descriptor, connection, Ending::kQueueFull, 1006);
+  if (!router_.find(request.path)) return refuse(descriptor, connection, 404, Refusal::kNotFound, kNothingHere);
+  send_text(descriptor, "HTTP/1.1 100 Continue\r\n\r\n");
+}
+
+void Worker::answer(int descriptor, Connection& connection, protocol::HttpRequestParser& parser, Bytes& rest) {
+  if (connection.has(Connection::kRefuse)) {
+    const bool is_head = parser.error_status() == 0 && parser.request().method == "HEAD";
+    return refuse(descriptor, connection, 503, Refusal::kConnectionsMax, {}, !is_head);
   }
   if (parser.error_status() != 0) {
     rest = {};
@@ -125,13 +164,15 @@ void Worker::answer(int descriptor, Connection& connection, protocol::HttpReques
   }
   const protocol::HttpRequest& request = parser.request();
   const auto route = router_.find(request.path);
-  if (!route) return refuse(descriptor, connection, 404, Refusal::kNotFound, "there is nothing at this path");
-  connection.route = *route;
+  if (route) connection.route = *route;
   if (request.upgrade) {
-    upgrade(descriptor, connection, request);
-  } else {
-    reply(descriptor, connection, request);
+    if (!route) return refuse(descriptor, connection, 404, Refusal::kNotFound, kNothingHere);
+    return upgrade(descriptor, connection, request);
   }
+  // RFC 9110 9.3.7: of the server as a whole.
+  if (request.method == "OPTIONS" && request.path == "*") return send_reply(descriptor, connection, request, options_reply());
+  if (!route) return decline(descriptor, connection, request, 404, Refusal::kNotFound, kNothingHere);
+  reply(descriptor, connection, request);
 }
 
 void Worker::upgrade(int descriptor, Connection& connection, const protocol::HttpRequest& request) {
@@ -139,15 +180,26 @@ void Worker::upgrade(int descriptor, Connection& connection, const protocol::Htt
   if (verdict.status != 101) {
     return refuse(descriptor, connection, verdict.status, refusal_of(verdict.status), verdict.reason);
   }
-  Handler& handler = router_.handler(connection.route);
-  const RequestView view(request, loop_, descriptor);
-  if (const int status = handler.upgrade(view); status != 101) {
-    return refuse(descriptor, connection, status, Refusal::kForbidden);
+  if (!settings_.origins.empty() && !is_let_in(settings_.origins, request)) {
+    return refuse(descriptor, connection, 403, Refusal::kForbidden, "pages of this origin may not open a WebSocket here");
   }
+  Handler& handler = router_.handler(connection.route);
+  const RequestView view(*this, request, descriptor);
+  if (!enter_client(descriptor, request)) {
+    return refuse(descriptor, connection, 503, Refusal::kPerAddress, "too many connections come from this address");
+  }
+  Peer peer(*this, descriptor);
+  const Verdict answer = handler.upgrade(peer, view);
+  if (answer.refusal) return turn_away(descriptor, connection, *answer.refusal);
+  // RFC 6455 4.2.2: only what the client offered may be chosen.
+  const bool chosen = !answer.subprotocol.empty() && answer.subprotocol.size() <= protocol::kSubprotocolBytesMax &&
+                      protocol::offers_subprotocol(request.headers, answer.subprotocol);
   std::array<char, protocol::kExtensionsBytesMax> terms;
   const std::string_view extensions = agree_on_deflate(connection, request, terms);
   std::byte* out = transmit_.reserve(protocol::kHandshakeResponseBytesMax);
-  queue(descriptor, connection, {out, protocol::write_handshake_response(out, verdict.key, {}, extensions)}, -1);
+  const std::size_t size = protocol::write_handshake_response(
+      out, verdict.key, chosen ? answer.subprotocol : std::string_view(), extensions);
+  queue(descriptor, connection, {out, size}, -1);
   connection.state = State::kOpen;
   connection.clear(Connection::kKeptAlive);
   connection.since = tick_of(loop_.now());
@@ -155,36 +207,52 @@ void Worker::upgrade(int descriptor, Connection& connection, const protocol::Htt
   counters_.connections.add();
   keepalive_.wake(loop_.now());
   if (rates_.are_limited()) rates_.reset(descriptor);
-  Peer peer(*this, descriptor);
   handler.open(peer, view);
 }
 
 void Worker::reply(int descriptor, Connection& connection, const protocol::HttpRequest& request) {
-  const RequestView view(request, loop_, descriptor);
+  const RequestView view(*this, request, descriptor);
   const auto answer = router_.handler(connection.route).request(view, *this);
-  if (!answer) {
-    // RFC 9110 15.5.22: a WebSocket alone lives here.
-    const bool is_get = request.method == "GET" || request.method == "HEAD";
-    return refuse(descriptor, connection, is_get ? 426 : 405, is_get ? Refusal::kVersion : Refusal::kMethod,
-                  is_get ? "this path speaks WebSocket: send an upgrade request" : "this path takes GET alone");
-  }
+  if (answer) return send_reply(descriptor, connection, request, *answer);
+  if (request.method == "OPTIONS") return send_reply(descriptor, connection, request, options_reply());
+  // RFC 9110 15.5.22: a WebSocket alone lives here.
+  const bool is_get = request.method == "GET" || request.method == "HEAD";
+  decline(descriptor, connection, request, is_get ? 426 : 405, is_get ? Refusal::kVersion : Refusal::kMethod,
+          is_get ? "this path speaks WebSocket: send an upgrade request" : "this path takes GET alone");
+}
+
+void Worker::send_reply(int descriptor, Connection& connection, const protocol::HttpRequest& request, const Reply& answer) {
   prompt_until_ = loop_.now() + std::chrono::seconds(1);
   counters_.requests.add();
-  std::vector<HttpHeader> headers = {{"Content-Type", answer->content_type}};
-  for (const auto& [name, value] : answer->headers) headers.push_back({name, value});
+  const std::string date = date_of(loop_.unix_seconds());
+  const std::vector<HttpHeader> headers = headers_of(answer, date);
   const bool keep_alive = request.keep_alive && !draining_;
-  send_text(descriptor, protocol::http_response(answer->status, headers, answer->body, keep_alive));
-  if (!keep_alive) return linger(descriptor, connection, Ending::kHandler);
-  connection.set(Connection::kKeptAlive);
-  connection.since = tick_of(loop_.now());
-  heads_.push(descriptor, loop_.now());
+  send_text(descriptor, protocol::http_response(answer.status, headers, answer.body, keep_alive, request.method != "HEAD"));
+  end_or_await_next(descriptor, connection, keep_alive);
+}
+
+// Says no to a request that was understood: the next one may be answered otherwise.
+void Worker::decline(int descriptor, Connection& connection, const protocol::HttpRequest& request, int status, Refusal reason,
+                     std::string_view text) {
+  counters_.of(reason).add();
+  const bool keep_alive = request.keep_alive && !draining_;
+  send_text(descriptor, refusal_text(status, text, keep_alive, request.method != "HEAD"));
+  end_or_await_next(descriptor, connection, keep_alive);
 }
 
 // Says no, and takes the connection out of service. The reason for a peer over a limit was counted when it came.
-void Worker::refuse(int descriptor, Connection& connection, int status, Refusal reason, std::string_view text) {
+void Worker::refuse(int descriptor, Connection& connection, int status, Refusal reason, std::string_view text, bool with_body) {
   if (!connection.has(Connection::kRefuse)) counters_.of(reason).add();
-  std::vector<HttpHeader> headers = {{"Content-Type", "text/plain; charset=utf-8"}};
-  if (status == 405) headers.push_back({"Allow", "GET"});
+  send_text(descriptor, refusal_text(status, text, false, with_body));
+  linger(descriptor, connection, Ending::kHandler);
+}
+
+std::string Worker::refusal_text(int status, std::string_view text, bool keep_alive, bool with_body) const {
+  const std::string date = date_of(loop_.unix_seconds());
+  std::vector<HttpHeader> headers;
+  if (!date.empty()) headers.push_back({"Date", date});
+  headers.push_back({"Content-Type", "text/plain; charset=utf-8"});
+  if (status == 405) headers.push_back({"Allow", kAllowedByDefault});
   if (status == 426) {
     headers.push_back({"Upgrade", "websocket"});
     headers.push_back({"Sec-WebSocket-Version", "13"});
@@ -192,7 +260,29 @@ void Worker::refuse(int descriptor, Connection& connection, int status, Refusal 
   if (status == 503) headers.push_back({"Retry-After", settings_.retry_after_seconds});
   if (status == 401) headers.push_back({"WWW-Authenticate", "Bearer"});
   const std::string body = text.empty() ? fmt::format("{}\n", protocol::status_text(status)) : fmt::format("{}\n", text);
-  send_text(descriptor, protocol::http_response(status, headers, body, false));
+  return protocol::http_response(status, headers, body, keep_alive, with_body);
+}
+
+// After an answer. The next request has as long as the first had.
+void Worker::end_or_await_next(int descriptor, Connection& connection, bool keep_alive) {
+  if (!keep_alive) return linger(descriptor, connection, Ending::kHandler);
+  connection.set(Connection::kKeptAlive);
+  connection.since = tick_of(loop_.now());
+  heads_.push(descriptor, loop_.now());
+}
+
+// Answered, and nothing more asked: it may end without a word.
+bool Worker::is_between_requests(const Connection& connection) {
+  if (!connection.has(Connection::kKeptAlive)) return false;
+  return connection.busy == nullptr || (connection.busy->request == nullptr && connection.busy->outbox.is_empty());
+}
+
+// A handler's refusal of an upgrade.
+void Worker::turn_away(int descriptor, Connection& connection, const Reply& reply) {
+  counters_.of(Refusal::kForbidden).add();
+  const int status = reply.status >= 300 && reply.status <= 599 ? reply.status : 500;
+  const std::string date = date_of(loop_.unix_seconds());
+  send_text(descriptor, protocol::http_response(status, headers_of(reply, date), reply.body, false));
   linger(descriptor, connection, Ending::kHandler);
 }
 
@@ -205,7 +295,12 @@ void Worker::send_text(int descriptor, std::string_view text) {
 
 // The request did not come in time (RFC 9110 15.5.9). One that was answered before and asks nothing more just ends.
 void Worker::expire_head(int descriptor, Connection& connection) {
-  if (connection.has(Connection::kKeptAlive) && connection.busy == nullptr) {
+  if (is_between_requests(connection)) {
+    return release(descriptor, connection, Ending::kHandler, 1006);
+  }
+  if (connection.state == State::kProxyHeader) {
+    // No answer: whoever speaks the PROXY protocol would pass it to nobody.
+    if (!connection.has(Connection::kRefuse)) counters_.of(Refusal::kTimeout).add();
     return release(descriptor, connection, Ending::kHandler, 1006);
   }
   refuse(descriptor, connection, 408, Refusal::kTimeout, "the request did not come in time");

@@ -140,6 +140,23 @@ void Worker::resume(int descriptor, Connection& connection) {
   }
   if (connection.has(Connection::kEndWhenSent)) ended_.push_back(descriptor);
   connection.rest();
+  if (connection.state != State::kOpen) return;
+  Peer peer(*this, descriptor);
+  router_.handler(connection.route).drain(peer);
+}
+
+// What waits for the socket, and what this turn has queued so far.
+std::uint64_t Worker::queued_bytes(int descriptor) {
+  const Connection& connection = table_[descriptor];
+  std::uint64_t bytes = connection.busy == nullptr ? 0 : connection.busy->outbox.bytes();
+  if (!connection.has(Connection::kQueued)) return bytes;
+  std::uint32_t index = transmit_.first_of(descriptor);
+  while (true) {
+    const TransmitQueue::Piece& piece = transmit_.piece(index);
+    bytes += piece.bytes.size();
+    if (transmit_.is_last(descriptor, index)) return bytes;
+    index = piece.next;
+  }
 }
 
 // Options::queue_full. What cannot be dropped (answers, control frames, half a message) counts too: a peer with more than the limit

@@ -33,16 +33,30 @@ void Worker::take_mail() {
   if (mail_.empty()) return;
   if (mail_.size() == kMailPerTurn) mailbox_.wake();
   prompt_until_ = loop_.now() + std::chrono::seconds(1);
-  counters_.publications.add(mail_.size());
   // Runs of one topic: those behind each other in the mail, so that a peer sees different topics in the order of their publication.
   for (auto first = mail_.begin(); first != mail_.end();) {
+    if ((*first)->errand != nullptr) {
+      run_errand(*(*first)->errand);
+      (first++)->reset();  // what it holds is not kept until the next mail
+      continue;
+    }
     const std::string_view topic = (*first)->topic;
-    const auto last = std::find_if(first, mail_.end(), [&](const auto& one) { return one->topic != topic; });
+    const auto last = std::find_if(first, mail_.end(), [&](const auto& one) { return one->errand != nullptr || one->topic != topic; });
     const std::span<const broker::SharedPublication> run(first, last);
+    counters_.publications.add(run.size());
     fan_out(topic, run);
     counters_.messages_conflated.add(windows_.add(topic, run, loop_.now()));
     first = last;
   }
+}
+
+// Not for those that are closing either: their handler was told that they are gone.
+void Worker::run_errand(const broker::Errand& errand) {
+  if (!belongings_.is_present(errand.peer)) return;
+  const auto descriptor = static_cast<int>(errand.peer.descriptor);
+  if (table_[descriptor].state != State::kOpen) return;
+  Peer peer(*this, descriptor);
+  errand.act(peer);
 }
 
 void Worker::run_windows() {
@@ -127,7 +141,7 @@ broker::SharedPublication make_publication(std::string_view topic, MessageKind k
 }
 
 void Worker::subscribe(int descriptor, std::string_view topic, const SubscribeOptions& options) {
-  // A handler may ask while it is told of the end; nobody would take the subscription back then.
+  // A subscription of one that is going would be inherited by the next peer with this descriptor.
   if (!is_topic(topic) || table_[descriptor].state != State::kOpen) return;
   SubscribeOptions wishes = options;
   wishes.window = std::clamp(options.window, std::chrono::milliseconds(0), kWindowMax);

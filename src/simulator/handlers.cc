@@ -88,7 +88,7 @@ class Play final : public Watched {
 class Forbidden final : public Watched {
  public:
   using Watched::Watched;
-  int upgrade(const Request&) override { return 403; }
+  Verdict upgrade(Peer&, const Request&) override { return Verdict::refuse(403, "not for you"); }
 };
 
 class Pages final : public Watched {

@@ -113,12 +113,13 @@ void Peer::ask_in_vain() {
     case 1:
       refusal_ = 403;
       return ask_to_upgrade("/forbidden");
+    // These two would keep the connection for another request.
     case 2:
       refusal_ = 405;
-      return say(fmt::format("DELETE /echo{}\r\n", kHost));
+      return say(fmt::format("DELETE /echo{}Connection: close\r\n\r\n", kHost));
     case 3:
       refusal_ = 426;
-      return say(fmt::format("GET /echo{}\r\n", kHost));
+      return say(fmt::format("GET /echo{}Connection: close\r\n\r\n", kHost));
     case 4:
       refusal_ = 426;
       return say(fmt::format(

@@ -1,6 +1,6 @@
 #pragma once
 
-// What the load is put on: a URL, taken apart.
+// Where a client connects to: a URL, taken apart.
 
 #include <string>
 #include <string_view>
@@ -8,7 +8,7 @@
 #include "base/result.h"
 #include "net/address.h"
 
-namespace holdfast::load {
+namespace holdfast::client {
 
 struct Target {
   std::string url;
@@ -21,4 +21,4 @@ struct Target {
   static Result<Target> parse(std::string_view url);
 };
 
-}  // namespace holdfast::load
+}  // namespace holdfast::client

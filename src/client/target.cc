@@ -1,8 +1,8 @@
-#include "load/target.h"
+#include "client/target.h"
 
 #include <fmt/format.h>
 
-namespace holdfast::load {
+namespace holdfast::client {
 namespace {
 
 constexpr std::string_view kExample = "ws://127.0.0.1:8080/echo";
@@ -30,7 +30,7 @@ Result<Target> Target::parse(std::string_view url) {
   }
   if (url.starts_with("wss://") || url.starts_with("https://")) {
     return failure(fmt::format(
-        "URL '{}': TLS is not built into the generator yet; put the load on ws:// directly", url));
+        "URL '{}': TLS is not built in yet; connect to ws:// directly", url));
   }
   if (!url.starts_with("ws://")) {
     return failure(fmt::format("URL '{}' is not one of a WebSocket; write {}", url, kExample));
@@ -47,7 +47,7 @@ Result<Target> Target::parse(std::string_view url) {
   }
   if (authority.find('@') != std::string_view::npos) {
     return failure(fmt::format(
-        "URL '{}' holds user information, which the generator does not send; leave it out", url));
+        "URL '{}' holds user information, which is not sent; leave it out", url));
   }
 
   Target target;
@@ -67,4 +67,4 @@ Result<Target> Target::parse(std::string_view url) {
   return target;
 }
 
-}  // namespace holdfast::load
+}  // namespace holdfast::client

@@ -1,8 +1,8 @@
-#include "load/target.h"
+#include "client/target.h"
 
 #include <gtest/gtest.h>
 
-namespace holdfast::load {
+namespace holdfast::client {
 namespace {
 
 std::string refusal(std::string_view url) {
@@ -51,4 +51,4 @@ TEST(Target, SaysWhatIsWrongWithAUrl) {
 }
 
 }  // namespace
-}  // namespace holdfast::load
+}  // namespace holdfast::client

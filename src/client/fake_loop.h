@@ -12,7 +12,7 @@
 #include "base/check.h"
 #include "net/loop.h"
 
-namespace holdfast::load {
+namespace holdfast::client {
 
 class FakeLoop final : public net::Loop {
  public:
@@ -139,4 +139,4 @@ class FakeLoop final : public net::Loop {
   std::vector<net::Descriptor> closing_;
 };
 
-}  // namespace holdfast::load
+}  // namespace holdfast::client
