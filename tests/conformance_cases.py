@@ -93,7 +93,7 @@ class Case:
     def __init__(self, name, place, section):
         self.name, self.place, self.section = name, place, section
         self.role, self.limits, self.chop, self.times, self.unfinished = "server", "default", None, 1, False
-        self.autobahn, self.sends, self.tells = None, [], []
+        self.autobahn, self.deflate, self.sends, self.tells = None, None, [], []
 
     def __str__(self):
         return f"{self.place} {self.name}"
@@ -101,7 +101,7 @@ class Case:
     def take(self, text):
         line = Line(text)
         word = line.word()
-        if word in ("role", "limits", "autobahn"):
+        if word in ("role", "limits", "deflate", "autobahn"):
             setattr(self, word, line.word())
         elif word in ("chop", "times"):
             setattr(self, word, int(line.word()))
@@ -115,6 +115,11 @@ class Case:
             self.tells.append(text)
         else:
             raise ValueError(f"{self.place}: unknown word {word}")
+
+    @property
+    def server(self):
+        """What the server must have been started with: a key of conformance_test.SERVERS."""
+        return f"deflate {self.deflate}" if self.deflate else self.limits
 
     @property
     def frames(self):

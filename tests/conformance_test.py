@@ -10,13 +10,16 @@ import socket
 import struct
 import time
 import unittest
+import zlib
 
 from conformance_cases import read_cases, read_requests
 from harness import BINARY, CLOSE, IO, PING, SANITIZED, Response, Server, frame, upgrade_request
 
-LIMITS = {
+SERVERS = {
     "default": (),
     "small": ("--message-bytes-max", 100, "--fragments-max", 3),
+    "deflate on": ("--deflate", "on"),
+    "deflate takeover": ("--deflate", "takeover"),
     "large": ("--message-bytes-max", "16MiB", "--fragments-max", 65536, "--queue-bytes-max", "64MiB"),
 }
 PATIENCE = 60 if SANITIZED else 20  # seconds for one dialogue
@@ -34,8 +37,9 @@ class Wrong(Exception):
 class Dialogue:
     """One connection; the kernel's own view of it, so that an end and a reset are told apart."""
 
-    def __init__(self, loop, address):
+    def __init__(self, loop, address, deflate=None):
         self.loop, self.address, self.buffer = loop, address, b""
+        self.deflate, self.inflater = deflate, None
         self.socket = socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET)
 
     async def connect(self):
@@ -45,13 +49,16 @@ class Dialogue:
 
     async def __aenter__(self):
         await self.connect()
-        await self.loop.sock_sendall(self.socket, upgrade_request("/echo"))
+        offer = "Sec-WebSocket-Extensions: permessage-deflate\r\n" if self.deflate else ""
+        await self.loop.sock_sendall(self.socket, upgrade_request("/echo", extra=offer))
         while b"\r\n\r\n" not in self.buffer:
             if not await self.fill():
                 raise Wrong(f"no answer to the upgrade: {self.buffer}")
         head, _, self.buffer = self.buffer.partition(b"\r\n\r\n")
         if not head.startswith(b"HTTP/1.1 101 "):
             raise Wrong(head.decode())
+        if self.deflate and b"permessage-deflate" not in head:
+            raise Wrong(f"no deflate: {head.decode()}")
         return self
 
     async def __aexit__(self, *_):
@@ -86,14 +93,21 @@ class Dialogue:
     async def read(self):
         """(opcode, payload) of the next frame, which must be whole, unmasked and without extension."""
         first, second = await self._take(2)
-        if first & 0xF0 != 0x80 or second & 0x80:
+        compressed = bool(first & 0x40 and self.deflate and not first & 0x08)
+        if first & (0xB0 if compressed else 0xF0) != 0x80 or second & 0x80:
             raise Wrong(f"a frame that begins with {first:02x} {second:02x}")
         size = second
         if size == 126:
             (size,) = struct.unpack("!H", await self._take(2))
         elif size == 127:
             (size,) = struct.unpack("!Q", await self._take(8))
-        return first & 0x0F, await self._take(size)
+        payload = await self._take(size)
+        return first & 0x0F, self._inflate(payload) if compressed else payload
+
+    def _inflate(self, payload):
+        if self.inflater is None or self.deflate == "on":  # which forgets each message
+            self.inflater = zlib.decompressobj(-15)
+        return self.inflater.decompress(payload + b"\x00\x00\xff\xff")
 
     async def expect(self, answers):
         for number, (opcode, payload) in enumerate(answers, 1):
@@ -128,7 +142,7 @@ class Dialogue:
 async def hold_and_end(loop, address, case, pieces):
     """Says all, and ends its side of TCP at once: it still wants to hear all."""
     close = (CLOSE, b"\x03\xe8")
-    async with Dialogue(loop, address) as dialogue:
+    async with Dialogue(loop, address, case.deflate) as dialogue:
         await dialogue.send([*pieces, b"" if case.ends else frame(*close)], 0)
         dialogue.socket.shutdown(socket.SHUT_WR)
         await dialogue.expect(case.answers + ([] if case.ends else [close]))
@@ -138,7 +152,7 @@ async def hold_and_end(loop, address, case, pieces):
 async def hold(loop, address, case, pieces, pause):
     if pause is None:
         return await hold_and_end(loop, address, case, pieces)
-    async with Dialogue(loop, address) as dialogue:
+    async with Dialogue(loop, address, case.deflate) as dialogue:
         for _ in range(case.times):
             # Answers are read while it still sends: a large echo would fill the sockets of both, and a failure comes early.
             sending = asyncio.ensure_future(dialogue.send(pieces, pause))
@@ -226,7 +240,7 @@ class Conformance(unittest.TestCase):
     def setUpClass(cls):
         cls.cases = [case for case in read_cases() if case.role == "server"]
         cls.servers = {}
-        for name, arguments in LIMITS.items():
+        for name, arguments in SERVERS.items():
             cls.servers[name] = Server("--workers", 1, "--ping-interval", "off", *arguments)
             cls.addClassCleanup(cls.servers[name].end)
 
@@ -259,7 +273,7 @@ class Conformance(unittest.TestCase):
 
     def ways(self, is_wanted):
         for case in filter(is_wanted, self.cases):
-            address = self.servers[case.limits].address
+            address = self.servers[case.server].address
             for how, pieces, pause in variants(case):
                 yield f"{case}, {how}", lambda loop, a=address, c=case, p=pieces, s=pause: hold(loop, a, c, p, s)
 

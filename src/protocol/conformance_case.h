@@ -26,6 +26,7 @@ struct ConformanceCase {
   std::string section;  // "6455 5.2 Base framing"
   Role role = Role::kServer;
   std::string limits = "default";
+  std::string deflate;         // "on", "takeover": permessage-deflate was agreed on
   std::size_t chop_bytes = 0;  // 0: no
   std::size_t times = 1;
   bool unfinished = false;
@@ -247,6 +248,8 @@ class CaseFile {
       current.role = line.word() == "client" ? Role::kClient : Role::kServer;
     } else if (keyword == "limits") {
       current.limits = line.word();
+    } else if (keyword == "deflate") {
+      current.deflate = line.word();
     } else if (keyword == "chop") {
       current.chop_bytes = line.number();
     } else if (keyword == "times") {

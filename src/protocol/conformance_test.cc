@@ -2,6 +2,7 @@
 // splits.
 
 #include "protocol/conformance_case.h"
+#include "protocol/message_inflater.h"
 
 #include <gtest/gtest.h>
 
@@ -89,7 +90,9 @@ class Conformance : public testing::TestWithParam<ConformanceCase> {
   // Feeds the wire cut at `cuts` (ascending). Each piece lies in memory of its own size, freed at
   // once, so that a sanitizer sees a session that looks past it or keeps a view of it.
   void expect_in_pieces(const std::vector<std::size_t>& cuts, std::string_view how) {
-    const SessionLimits limits = limits_of(GetParam());
+    SessionLimits limits = limits_of(GetParam());
+    MessageInflater inflater(GetParam().deflate == "takeover" ? Takeover::kKept : Takeover::kNone);
+    if (!GetParam().deflate.empty()) limits.inflater = &inflater;
     Session session(GetParam().role, &limits);
     ToldEvents told;
     std::size_t begin = 0;
