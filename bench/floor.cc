@@ -1,6 +1,7 @@
-// The floor: what the kernel alone charges for the main job. Bare epoll, one system call for each thing done, no HTTP parser, no
-// checks, no limits: read what looks like a request, answer 101, ping each socket once an interval, send messages back, broadcast.
-// Every figure of scripts/bench is a ratio to this program, run in the same session.
+// The floor: what the kernel alone charges for the main job. Bare epoll, one system call for each
+// thing done, no HTTP parser, no checks, no limits: read what looks like a request, answer 101,
+// ping each socket once an interval, send messages back, broadcast. Every figure of scripts/bench
+// is a ratio to this program, run in the same session.
 //
 //   floor ADDRESS PORT WORKERS PING_INTERVAL_SECONDS [BROADCASTS_PER_SECOND BYTES]
 #include <arpa/inet.h>
@@ -38,7 +39,8 @@ int listen_on(const char* address, int port) {
   in.sin_family = AF_INET;
   in.sin_port = htons(static_cast<std::uint16_t>(port));
   inet_pton(AF_INET, address, &in.sin_addr);
-  if (bind(listener, reinterpret_cast<sockaddr*>(&in), sizeof in) != 0 || listen(listener, 4096) != 0) {
+  if (bind(listener, reinterpret_cast<sockaddr*>(&in), sizeof in) != 0 ||
+      listen(listener, 4096) != 0) {
     std::perror("floor: listen");
     std::exit(1);
   }
@@ -49,15 +51,17 @@ int listen_on(const char* address, int port) {
 void upgrade(int descriptor, std::string_view request) {
   const std::size_t at = request.find("Sec-WebSocket-Key: ");
   if (at == std::string_view::npos) return;
-  const std::string text = std::string(request.substr(at + 19, 24)) + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+  const std::string text =
+      std::string(request.substr(at + 19, 24)) + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
   unsigned char digest[20], accept[32];
   SHA1(reinterpret_cast<const unsigned char*>(text.data()), text.size(), digest);
   EVP_EncodeBlock(accept, digest, 20);
   char answer[160];
-  const int size = std::snprintf(answer, sizeof answer,
-                                 "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                                 "Sec-WebSocket-Accept: %s\r\n\r\n",
-                                 accept);
+  const int size = std::snprintf(
+      answer, sizeof answer,
+      "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+      "Sec-WebSocket-Accept: %s\r\n\r\n",
+      accept);
   send(descriptor, answer, static_cast<std::size_t>(size), MSG_NOSIGNAL);
 }
 
@@ -66,7 +70,8 @@ void echo(int descriptor, unsigned char* frame, std::size_t size) {
   while (size >= 6) {
     const bool is_message = (frame[0] & 0x0F) <= 2;
     const std::size_t extended = (frame[1] & 0x7F) == 126 ? 2 : 0;
-    const std::size_t length = extended == 0 ? frame[1] & 0x7Fu : static_cast<std::size_t>(frame[2] << 8 | frame[3]);
+    const std::size_t length =
+        extended == 0 ? frame[1] & 0x7Fu : static_cast<std::size_t>(frame[2] << 8 | frame[3]);
     unsigned char* mask = frame + 2 + extended;
     unsigned char* payload = mask + 4;
     if (size < 6 + extended + length) return;
@@ -143,7 +148,8 @@ void serve(const char* address, int port, double interval, const Broadcast& broa
     const auto now = Clock::now();
     for (; now >= next_broadcast; next_broadcast += between) {
       for (int descriptor = 0; descriptor < end; ++descriptor) {
-        if (open[static_cast<std::size_t>(descriptor)]) send(descriptor, broadcast.frame.data(), broadcast.frame.size(), MSG_NOSIGNAL);
+        if (open[static_cast<std::size_t>(descriptor)])
+          send(descriptor, broadcast.frame.data(), broadcast.frame.size(), MSG_NOSIGNAL);
       }
     }
     if (now - swept < kSweep) continue;
@@ -160,7 +166,9 @@ void serve(const char* address, int port, double interval, const Broadcast& broa
 
 int main(int argc, char** argv) {
   if (argc != 5 && argc != 7) {
-    std::fprintf(stderr, "usage: floor ADDRESS PORT WORKERS PING_INTERVAL_SECONDS [BROADCASTS_PER_SECOND BYTES]\n");
+    std::fprintf(
+        stderr,
+        "usage: floor ADDRESS PORT WORKERS PING_INTERVAL_SECONDS [BROADCASTS_PER_SECOND BYTES]\n");
     return 2;
   }
   rlimit limit{};
@@ -168,10 +176,12 @@ int main(int argc, char** argv) {
   limit.rlim_cur = limit.rlim_max;
   setrlimit(RLIMIT_NOFILE, &limit);
   Broadcast broadcast;
-  if (argc == 7) broadcast = {std::atof(argv[5]), text_frame(static_cast<std::size_t>(std::atoi(argv[6])))};
+  if (argc == 7)
+    broadcast = {std::atof(argv[5]), text_frame(static_cast<std::size_t>(std::atoi(argv[6])))};
   std::vector<std::thread> workers;
   for (int i = 0; i < std::atoi(argv[3]); ++i) {
-    workers.emplace_back(serve, argv[1], std::atoi(argv[2]), std::atof(argv[4]), std::cref(broadcast));
+    workers.emplace_back(serve, argv[1], std::atoi(argv[2]), std::atof(argv[4]),
+                         std::cref(broadcast));
   }
   std::printf("ready\n");
   std::fflush(stdout);

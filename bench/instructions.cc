@@ -1,4 +1,5 @@
-// Does one thing of the protocol so many times, for scripts/instructions to count the instructions of each.
+// Does one thing of the protocol so many times, for scripts/instructions to count the instructions
+// of each.
 //
 //   instructions upgrade|text32|ping|pong COUNT
 #include <array>
@@ -21,10 +22,13 @@ using namespace holdfast::protocol;
 
 constexpr MaskKey kMask = {std::byte{0x37}, std::byte{0xfa}, std::byte{0x21}, std::byte{0x3d}};
 constexpr std::string_view kBrowserUpgrade =
-    "GET /topics/news?token=abcdef HTTP/1.1\r\nHost: ws.example.com\r\nConnection: Upgrade\r\nPragma: no-cache\r\n"
-    "Cache-Control: no-cache\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) "
+    "GET /topics/news?token=abcdef HTTP/1.1\r\nHost: ws.example.com\r\nConnection: "
+    "Upgrade\r\nPragma: no-cache\r\n"
+    "Cache-Control: no-cache\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 "
+    "(KHTML, like Gecko) "
     "Chrome/120.0.0.0 Safari/537.36\r\nUpgrade: websocket\r\nOrigin: https://www.example.com\r\n"
-    "Sec-WebSocket-Version: 13\r\nAccept-Encoding: gzip, deflate, br\r\nAccept-Language: en-US,en;q=0.9\r\n"
+    "Sec-WebSocket-Version: 13\r\nAccept-Encoding: gzip, deflate, br\r\nAccept-Language: "
+    "en-US,en;q=0.9\r\n"
     "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
     "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n\r\n";
 
@@ -55,7 +59,8 @@ void receive(Opcode opcode, std::size_t payload_bytes, long count) {
     MutableBytes input = buffer;
     Session session(Role::kServer, &limits);
     const auto event = session.next(input);
-    CHECK(event && event->kind != Event::Kind::kViolation && event->payload.size() == payload_bytes);
+    CHECK(event && event->kind != Event::Kind::kViolation &&
+          event->payload.size() == payload_bytes);
     CHECK(!session.next(input) && session.at_rest());
   }
 }

@@ -92,7 +92,8 @@ Outcome run(std::uint64_t seed, bool trace) {
 }
 
 // Whether each reason came about.
-// Balancers are not simulated (src/protocol/proxy_header_test.cc and tests/proxied_test.py have them).
+// Balancers are not simulated (src/protocol/proxy_header_test.cc and tests/proxied_test.py have
+// them).
 constexpr std::string_view kNotSimulated = "proxy_header";
 
 bool print_reached(const Outcome& all) {

@@ -54,8 +54,8 @@ class Handler {
   // what the peer sent, what the handler closed with, 1005 for a Close without code, or 1006 when
   // there was no Close (RFC 6455 7.1.5). Not called for those whom Server::stop() cuts.
   virtual void close(Peer&, std::uint16_t /*code*/) {}
-  // A request that is no upgrade. Nothing returned: the path speaks WebSocket alone, and the peer is told so (OPTIONS is answered
-  // with the methods of such a path).
+  // A request that is no upgrade. Nothing returned: the path speaks WebSocket alone, and the peer
+  // is told so (OPTIONS is answered with the methods of such a path).
   virtual std::optional<Reply> request(const Request&, Publisher&) { return std::nullopt; }
   // Whether messages are the business of this path, so that a worker answers at once rather than
   // gathering arrivals for up to Options::idle_batch.

@@ -81,9 +81,9 @@ class Peer {
   void send(std::string_view text) { send(MessageKind::kText, as_bytes(text)); }
 
   // Messages published to `topic` reach this peer, once each and in one order for all subscribers.
-  // Twice subscribed is once subscribed, with the later options. A topic's name is 1 to 1,024 bytes,
-  // none of them zero; any other name gets nothing. Ignored before Handler::open and once the peer
-  // is being closed, which ends all its subscriptions.
+  // Twice subscribed is once subscribed, with the later options. A topic's name is 1 to 1,024
+  // bytes, none of them zero; any other name gets nothing. Ignored before Handler::open and once
+  // the peer is being closed, which ends all its subscriptions.
   void subscribe(std::string_view topic, const SubscribeOptions& options = {});
   void unsubscribe(std::string_view topic);
   // To every subscriber on every worker, this peer too if it is one. False when a worker's mailbox

@@ -23,8 +23,8 @@ class Request {
   virtual std::string_view path() const = 0;   // without the query: "/topics/prices"
   virtual std::string_view query() const = 0;  // behind the '?'; may be empty
   virtual std::optional<std::string_view> header(
-      std::string_view name) const = 0;    // first of that name, any case
-  virtual Bytes body() const = 0;          // empty for an upgrade
+      std::string_view name) const = 0;  // first of that name, any case
+  virtual Bytes body() const = 0;        // empty for an upgrade
   // The client's address, without its port: "203.0.113.7", "2001:db8::17". That of the connection,
   // or whom a PROXY header named, or, where Options::trusted_proxies trust that one, the hop that
   // they say is behind them. Empty when nobody knows: the peer of a unix socket whose proxy says

@@ -34,29 +34,32 @@ class Server {
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
-  // Before start(). `path` is exact ("/echo") or ends in "/*", which stands for one or more characters ("/topics/*"); the first
-  // that fits serves. At most 255.
+  // Before start(). `path` is exact ("/echo") or ends in "/*", which stands for one or more
+  // characters ("/topics/*"); the first that fits serves. At most 255.
   void route(std::string path, std::shared_ptr<Handler> handler);
   // The same for the operator's listener (Options::admin).
   void admin_route(std::string path, std::shared_ptr<Handler> handler);
 
-  // Starts the workers and returns when all of them listen. Nothing on success, else what is wrong and what would be right,
-  // naming the option. Call once.
+  // Starts the workers and returns when all of them listen. Nothing on success, else what is wrong
+  // and what would be right, naming the option. Call once.
   std::optional<std::string> start();
-  // start(), then `ready` (which may print listening()), then waits until SIGTERM or SIGINT, drain(), stop(). Returns at the end, with
-  // nothing or with what start() said. Call it from the main thread before other threads exist: they inherit the mask that leaves
-  // those two signals to it. A second signal ends the draining.
+  // start(), then `ready` (which may print listening()), then waits until SIGTERM or SIGINT,
+  // drain(), stop(). Returns at the end, with nothing or with what start() said. Call it from the
+  // main thread before other threads exist: they inherit the mask that leaves those two signals to
+  // it. A second signal ends the draining.
   std::optional<std::string> run(const std::function<void(const Server&)>& ready = {});
 
   // After start(). The addresses really bound.
   std::vector<std::string> listening() const;
   std::string admin_listening() const;  // empty when off
   std::uint32_t workers() const;
-  std::uint64_t connections_max() const;  // what `auto` came to, or what can be had with allow_fewer
-  std::string io_name() const;            // "io_uring" or "epoll"
+  std::uint64_t connections_max()
+      const;                    // what `auto` came to, or what can be had with allow_fewer
+  std::string io_name() const;  // "io_uring" or "epoll"
   std::vector<std::string> warnings() const;
 
-  // Any thread: refuses newcomers and closes the open ones with 1001, evenly over Options::drain_time.
+  // Any thread: refuses newcomers and closes the open ones with 1001, evenly over
+  // Options::drain_time.
   void drain();
   bool is_drained() const;  // no connection is left
   std::uint64_t connections() const;
@@ -65,14 +68,18 @@ class Server {
 
   // Any thread, from start() to the destruction of the server.
   Publisher& publisher();
-  // To one peer, through its worker's mailbox: what one thread says arrives in its order, publications among it. When the peer is gone
-  // or being closed it is dropped without a word (Handler::close has told). False: certainly lost, because the worker's mailbox
-  // is full (65,536 wait), the id is nobody's or the server is not running.
+  // To one peer, through its worker's mailbox: what one thread says arrives in its order,
+  // publications among it. When the peer is gone or being closed it is dropped without a word
+  // (Handler::close has told). False: certainly lost, because the worker's mailbox is full (65,536
+  // wait), the id is nobody's or the server is not running.
   bool send(PeerId peer, MessageKind kind, Bytes payload);
-  bool send(PeerId peer, std::string_view text) { return send(peer, MessageKind::kText, as_bytes(text)); }
+  bool send(PeerId peer, std::string_view text) {
+    return send(peer, MessageKind::kText, as_bytes(text));
+  }
   bool close(PeerId peer, std::uint16_t code = 1000, std::string_view reason = {});
-  // Calls `act` with the peer, on its worker's thread and under the rules of a callback; subscribing somebody from outside is done so. When
-  // the peer is gone, `act` is destroyed uncalled, on the worker's thread or, where false is returned, on this one.
+  // Calls `act` with the peer, on its worker's thread and under the rules of a callback;
+  // subscribing somebody from outside is done so. When the peer is gone, `act` is destroyed
+  // uncalled, on the worker's thread or, where false is returned, on this one.
   bool post(PeerId peer, std::function<void(Peer&)> act);
   // For the admin room: the counters behind all this.
   const server::Cluster& cluster() const { return *cluster_; }

@@ -22,30 +22,49 @@ using server::Counters;
 struct Plain {
   const char* name;
   const char* help;
-  Counter Counters::*counter;
+  Counter Counters::* counter;
   MetricType type;
 };
 
 constexpr Plain kPlain[] = {
-    {"holdfast_accepted_total", "TCP connections accepted", &Counters::accepted, MetricType::Counter},
+    {"holdfast_accepted_total", "TCP connections accepted", &Counters::accepted,
+     MetricType::Counter},
     {"holdfast_opened_total", "WebSockets opened", &Counters::opened, MetricType::Counter},
-    {"holdfast_requests_total", "Plain HTTP requests answered", &Counters::requests, MetricType::Counter},
-    {"holdfast_pings_sent_total", "Keepalive pings sent", &Counters::pings_sent, MetricType::Counter},
-    {"holdfast_pongs_received_total", "Pongs received", &Counters::pongs_received, MetricType::Counter},
-    {"holdfast_pongs_missed_total", "Peers dropped for their silence", &Counters::pongs_missed, MetricType::Counter},
-    {"holdfast_messages_received_total", "Messages received", &Counters::messages_received, MetricType::Counter},
-    {"holdfast_messages_sent_total", "Messages sent by handlers", &Counters::messages_sent, MetricType::Counter},
-    {"holdfast_publications_total", "Publications taken by workers (each worker takes each)", &Counters::publications, MetricType::Counter},
-    {"holdfast_publications_lost_total", "Publications that a worker's full mailbox refused", &Counters::publications_lost, MetricType::Counter},
-    {"holdfast_deliveries_total", "Publications queued for a subscriber", &Counters::deliveries, MetricType::Counter},
-    {"holdfast_messages_dropped_total", "Messages dropped from the queue of a slow reader", &Counters::messages_dropped, MetricType::Counter},
-    {"holdfast_messages_conflated_total", "Messages whose place a newer value took before they were sent", &Counters::messages_conflated, MetricType::Counter},
-    {"holdfast_deflate_agreed_total", "WebSockets that agreed on permessage-deflate", &Counters::deflate_agreed, MetricType::Counter},
-    {"holdfast_deflated_message_bytes_total", "Messages sent compressed: bytes before", &Counters::deflated_message_bytes, MetricType::Counter},
-    {"holdfast_deflated_payload_bytes_total", "Messages sent compressed: bytes after", &Counters::deflated_payload_bytes, MetricType::Counter},
-    {"holdfast_received_bytes_total", "Bytes received", &Counters::bytes_received, MetricType::Counter},
-    {"holdfast_sent_bytes_total", "Bytes queued for sending", &Counters::bytes_sent, MetricType::Counter},
-    {"holdfast_queued_bytes", "Bytes waiting for slow readers", &Counters::queued_bytes, MetricType::Gauge},
+    {"holdfast_requests_total", "Plain HTTP requests answered", &Counters::requests,
+     MetricType::Counter},
+    {"holdfast_pings_sent_total", "Keepalive pings sent", &Counters::pings_sent,
+     MetricType::Counter},
+    {"holdfast_pongs_received_total", "Pongs received", &Counters::pongs_received,
+     MetricType::Counter},
+    {"holdfast_pongs_missed_total", "Peers dropped for their silence", &Counters::pongs_missed,
+     MetricType::Counter},
+    {"holdfast_messages_received_total", "Messages received", &Counters::messages_received,
+     MetricType::Counter},
+    {"holdfast_messages_sent_total", "Messages sent by handlers", &Counters::messages_sent,
+     MetricType::Counter},
+    {"holdfast_publications_total", "Publications taken by workers (each worker takes each)",
+     &Counters::publications, MetricType::Counter},
+    {"holdfast_publications_lost_total", "Publications that a worker's full mailbox refused",
+     &Counters::publications_lost, MetricType::Counter},
+    {"holdfast_deliveries_total", "Publications queued for a subscriber", &Counters::deliveries,
+     MetricType::Counter},
+    {"holdfast_messages_dropped_total", "Messages dropped from the queue of a slow reader",
+     &Counters::messages_dropped, MetricType::Counter},
+    {"holdfast_messages_conflated_total",
+     "Messages whose place a newer value took before they were sent", &Counters::messages_conflated,
+     MetricType::Counter},
+    {"holdfast_deflate_agreed_total", "WebSockets that agreed on permessage-deflate",
+     &Counters::deflate_agreed, MetricType::Counter},
+    {"holdfast_deflated_message_bytes_total", "Messages sent compressed: bytes before",
+     &Counters::deflated_message_bytes, MetricType::Counter},
+    {"holdfast_deflated_payload_bytes_total", "Messages sent compressed: bytes after",
+     &Counters::deflated_payload_bytes, MetricType::Counter},
+    {"holdfast_received_bytes_total", "Bytes received", &Counters::bytes_received,
+     MetricType::Counter},
+    {"holdfast_sent_bytes_total", "Bytes queued for sending", &Counters::bytes_sent,
+     MetricType::Counter},
+    {"holdfast_queued_bytes", "Bytes waiting for slow readers", &Counters::queued_bytes,
+     MetricType::Gauge},
 };
 
 ClientMetric metric(MetricType type, double value, std::vector<ClientMetric::Label> labels = {}) {
@@ -70,12 +89,14 @@ MetricFamily gauge(const char* name, const char* help, double value) {
 }
 
 template <std::size_t N>
-MetricFamily by_reason(const server::Cluster& cluster, const char* name, const char* help, std::array<Counter, N> Counters::*counters,
+MetricFamily by_reason(const server::Cluster& cluster, const char* name, const char* help,
+                       std::array<Counter, N> Counters::* counters,
                        const std::array<std::string_view, N>& names) {
   MetricFamily family{name, help, MetricType::Counter, {}};
   for (std::size_t i = 0; i < N; ++i) {
     const double value = sum(cluster, [&](const Counters& c) { return (c.*counters)[i].read(); });
-    family.metric.push_back(metric(MetricType::Counter, value, {{"reason", std::string(names[i])}}));
+    family.metric.push_back(
+        metric(MetricType::Counter, value, {{"reason", std::string(names[i])}}));
   }
   return family;
 }
@@ -90,17 +111,23 @@ MetricFamily connections_by_worker(const server::Cluster& cluster) {
 }
 
 MetricFamily turn_lengths(const server::Cluster& cluster) {
-  MetricFamily family{"holdfast_loop_turn_seconds", "Length of a worker's turn, without its sleep", MetricType::Histogram, {}};
+  MetricFamily family{"holdfast_loop_turn_seconds",
+                      "Length of a worker's turn, without its sleep",
+                      MetricType::Histogram,
+                      {}};
   ClientMetric histogram;
   std::uint64_t cumulative = 0;
   for (std::size_t i = 0; i < server::kTurnBuckets; ++i) {
-    cumulative += static_cast<std::uint64_t>(sum(cluster, [&](const Counters& c) { return c.turn_lengths[i].read(); }));
+    cumulative += static_cast<std::uint64_t>(
+        sum(cluster, [&](const Counters& c) { return c.turn_lengths[i].read(); }));
     const bool last = i + 1 == server::kTurnBuckets;
-    const double bound = last ? std::numeric_limits<double>::infinity() : std::ldexp(1e-6, static_cast<int>(i));
+    const double bound =
+        last ? std::numeric_limits<double>::infinity() : std::ldexp(1e-6, static_cast<int>(i));
     histogram.histogram.bucket.push_back({cumulative, bound});
   }
   histogram.histogram.sample_count = cumulative;
-  histogram.histogram.sample_sum = sum(cluster, [](const Counters& c) { return c.turn_nanoseconds.read(); }) / 1e9;
+  histogram.histogram.sample_sum =
+      sum(cluster, [](const Counters& c) { return c.turn_nanoseconds.read(); }) / 1e9;
   family.metric.push_back(histogram);
   return family;
 }
@@ -114,7 +141,8 @@ struct Memory {
 Memory memory(const server::Cluster& cluster) {
   const auto user = static_cast<double>(net::user_memory());
   const auto connections = static_cast<double>(cluster.connections());
-  return {user, connections == 0 ? 0 : user / connections, static_cast<double>(net::kernel_bytes_per_socket())};
+  return {user, connections == 0 ? 0 : user / connections,
+          static_cast<double>(net::kernel_bytes_per_socket())};
 }
 
 }  // namespace
@@ -126,25 +154,36 @@ std::string metrics_text(const server::Cluster& cluster) {
     const double value = sum(cluster, [&](const Counters& c) { return (c.*plain.counter).read(); });
     families.push_back({plain.name, plain.help, plain.type, {metric(plain.type, value)}});
   }
-  families.push_back(by_reason(cluster, "holdfast_refused_total", "Connections that never became a WebSocket", &Counters::refused,
+  families.push_back(by_reason(cluster, "holdfast_refused_total",
+                               "Connections that never became a WebSocket", &Counters::refused,
                                server::kRefusalNames));
-  families.push_back(by_reason(cluster, "holdfast_closed_total", "WebSockets ended", &Counters::ended, server::kEndingNames));
+  families.push_back(by_reason(cluster, "holdfast_closed_total", "WebSockets ended",
+                               &Counters::ended, server::kEndingNames));
   MetricFamily used{"holdfast_used", "Of a limited resource", MetricType::Gauge, {}};
-  MetricFamily limit{"holdfast_limit", "The resource's limit; 0: none is known", MetricType::Gauge, {}};
+  MetricFamily limit{
+      "holdfast_limit", "The resource's limit; 0: none is known", MetricType::Gauge, {}};
   const auto limited = resources(cluster);
   for (const Resource& resource : limited) {
-    used.metric.push_back(metric(MetricType::Gauge, static_cast<double>(resource.used), {{"resource", resource.name}}));
-    limit.metric.push_back(metric(MetricType::Gauge, static_cast<double>(resource.limit), {{"resource", resource.name}}));
+    used.metric.push_back(metric(MetricType::Gauge, static_cast<double>(resource.used),
+                                 {{"resource", resource.name}}));
+    limit.metric.push_back(metric(MetricType::Gauge, static_cast<double>(resource.limit),
+                                  {{"resource", resource.name}}));
   }
   families.push_back(used);
   families.push_back(limit);
   const Memory bytes = memory(cluster);
-  families.push_back(gauge("holdfast_user_memory_bytes", "Proportional set size of the process", bytes.user));
-  families.push_back(gauge("holdfast_user_memory_per_connection_bytes", "Of it, for each open WebSocket", bytes.user_per_connection));
-  families.push_back(gauge("holdfast_kernel_memory_per_connection_bytes", "Kernel memory of one socket, by its slab sizes", bytes.kernel_per_connection));
-  const bool ready = readiness(limited, cluster.is_draining(), cluster.options().high_water_percent).ready;
+  families.push_back(
+      gauge("holdfast_user_memory_bytes", "Proportional set size of the process", bytes.user));
+  families.push_back(gauge("holdfast_user_memory_per_connection_bytes",
+                           "Of it, for each open WebSocket", bytes.user_per_connection));
+  families.push_back(gauge("holdfast_kernel_memory_per_connection_bytes",
+                           "Kernel memory of one socket, by its slab sizes",
+                           bytes.kernel_per_connection));
+  const bool ready =
+      readiness(limited, cluster.is_draining(), cluster.options().high_water_percent).ready;
   families.push_back(gauge("holdfast_ready", "What /readyz says", ready ? 1 : 0));
-  families.push_back(gauge("holdfast_workers", "Worker threads", static_cast<double>(cluster.sizing().workers)));
+  families.push_back(
+      gauge("holdfast_workers", "Worker threads", static_cast<double>(cluster.sizing().workers)));
   families.push_back(turn_lengths(cluster));
   std::ostringstream out;
   prometheus::TextSerializer().Serialize(out, families);
@@ -155,7 +194,8 @@ std::string stats_json(const server::Cluster& cluster) {
   using nlohmann::json;
   json out;
   json per_worker = json::array();
-  for (const auto& counters : cluster.counters()) per_worker.push_back(counters->connections.read());
+  for (const auto& counters : cluster.counters())
+    per_worker.push_back(counters->connections.read());
   out["connections"] = cluster.connections();
   out["connections_max"] = cluster.sizing().connections_max;
   out["connections_per_worker"] = per_worker;
@@ -163,24 +203,26 @@ std::string stats_json(const server::Cluster& cluster) {
   out["io"] = cluster.io_name();
   constexpr std::string_view kPrefix = "holdfast_";
   for (const Plain& plain : kPlain) {
-    out[plain.name + kPrefix.size()] =
-        static_cast<std::uint64_t>(sum(cluster, [&](const Counters& c) { return (c.*plain.counter).read(); }));
+    out[plain.name + kPrefix.size()] = static_cast<std::uint64_t>(
+        sum(cluster, [&](const Counters& c) { return (c.*plain.counter).read(); }));
   }
   for (std::size_t i = 0; i < server::kRefusalNames.size(); ++i) {
-    out["refused"][std::string(server::kRefusalNames[i])] =
-        static_cast<std::uint64_t>(sum(cluster, [&](const Counters& c) { return c.refused[i].read(); }));
+    out["refused"][std::string(server::kRefusalNames[i])] = static_cast<std::uint64_t>(
+        sum(cluster, [&](const Counters& c) { return c.refused[i].read(); }));
   }
   for (std::size_t i = 0; i < server::kEndingNames.size(); ++i) {
-    out["closed"][std::string(server::kEndingNames[i])] =
-        static_cast<std::uint64_t>(sum(cluster, [&](const Counters& c) { return c.ended[i].read(); }));
+    out["closed"][std::string(server::kEndingNames[i])] = static_cast<std::uint64_t>(
+        sum(cluster, [&](const Counters& c) { return c.ended[i].read(); }));
   }
   const auto limited = resources(cluster);
-  for (const Resource& resource : limited) out["resources"][resource.name] = {{"used", resource.used}, {"limit", resource.limit}};
+  for (const Resource& resource : limited)
+    out["resources"][resource.name] = {{"used", resource.used}, {"limit", resource.limit}};
   const Memory bytes = memory(cluster);
   out["memory"] = {{"user_bytes", bytes.user},
                    {"user_bytes_per_connection", bytes.user_per_connection},
                    {"kernel_bytes_per_connection", bytes.kernel_per_connection}};
-  const Readiness state = readiness(limited, cluster.is_draining(), cluster.options().high_water_percent);
+  const Readiness state =
+      readiness(limited, cluster.is_draining(), cluster.options().high_water_percent);
   out["ready"] = state.ready;
   out["ready_reason"] = state.reason;
   const double turns = sum(cluster, [](const Counters& c) { return c.turns.read(); });

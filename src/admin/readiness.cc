@@ -13,18 +13,20 @@ std::vector<Resource> resources(const server::Cluster& cluster) {
   const server::Sizing& sizing = cluster.sizing();
   return {
       {"connections", cluster.connections(), sizing.connections_max},
-      {"descriptors", cluster.descriptors(), std::uint64_t{sizing.workers} * sizing.connections_per_worker_max},
+      {"descriptors", cluster.descriptors(),
+       std::uint64_t{sizing.workers} * sizing.connections_per_worker_max},
       {"memory", total > available ? total - available : 0, total},
       {"conntrack", conntrack.count, conntrack.max},
   };
 }
 
-Readiness readiness(const std::vector<Resource>& resources, bool draining, std::uint32_t high_water_percent) {
+Readiness readiness(const std::vector<Resource>& resources, bool draining,
+                    std::uint32_t high_water_percent) {
   if (draining) return {false, "draining"};
   for (const Resource& resource : resources) {
     if (resource.percent() < high_water_percent) continue;
-    return {false, fmt::format("{} at {:.0f} % of {} (high-water-percent {})", resource.name, resource.percent(), resource.limit,
-                               high_water_percent)};
+    return {false, fmt::format("{} at {:.0f} % of {} (high-water-percent {})", resource.name,
+                               resource.percent(), resource.limit, high_water_percent)};
   }
   return {true, "ready"};
 }

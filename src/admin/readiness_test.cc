@@ -6,7 +6,8 @@ namespace holdfast::admin {
 namespace {
 
 TEST(Readiness, IsLostAtTheHighWaterMarkAndSaysOfWhat) {
-  const std::vector<Resource> calm = {{"connections", 899, 1000}, {"memory", 5, 100}, {"conntrack", 0, 0}};
+  const std::vector<Resource> calm = {
+      {"connections", 899, 1000}, {"memory", 5, 100}, {"conntrack", 0, 0}};
   EXPECT_TRUE(readiness(calm, false, 90).ready);
   const std::vector<Resource> full = {{"connections", 10, 1000}, {"memory", 90, 100}};
   const Readiness answer = readiness(full, false, 90);

@@ -1,7 +1,7 @@
 #pragma once
 
-// Views of bytes that may be written to, beside the face's read-only ones. Neither owns anything; whoever hands one out says how long it
-// lives.
+// Views of bytes that may be written to, beside the face's read-only ones. Neither owns anything;
+// whoever hands one out says how long it lives.
 
 #include <cstdint>
 

@@ -33,7 +33,8 @@ std::optional<IpAddress> IpAddress::parse(std::string_view text) {
   terminated[text.size()] = '\0';
   if (std::strlen(terminated) != text.size()) return std::nullopt;
   std::array<std::byte, 16> bytes;
-  if (inet_pton(AF_INET, terminated, bytes.data()) == 1) return from_v4(std::span(bytes).first<4>());
+  if (inet_pton(AF_INET, terminated, bytes.data()) == 1)
+    return from_v4(std::span(bytes).first<4>());
   if (inet_pton(AF_INET6, terminated, bytes.data()) == 1) return from_v6(bytes);
   return std::nullopt;
 }
@@ -84,7 +85,8 @@ std::optional<IpNetwork> IpNetwork::parse(std::string_view text) {
     const std::string_view digits = text.substr(slash + 1);
     unsigned given = 0;
     const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), given);
-    if (error != std::errc() || end != digits.data() + digits.size() || given > bits) return std::nullopt;
+    if (error != std::errc() || end != digits.data() + digits.size() || given > bits)
+      return std::nullopt;
     bits = given;
   }
   IpNetwork network;

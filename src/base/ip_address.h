@@ -1,7 +1,7 @@
 #pragma once
 
-// Who a peer is: an address without a port. IPv4 lives in its mapped form (RFC 4291 2.5.5.2), so that one client is one
-// address, whichever kind of listener it came to.
+// Who a peer is: an address without a port. IPv4 lives in its mapped form (RFC 4291 2.5.5.2), so
+// that one client is one address, whichever kind of listener it came to.
 
 #include <array>
 #include <compare>
@@ -26,8 +26,8 @@ class IpAddress {
   // "127.0.0.1", "::1", "::ffff:127.0.0.1"; no port, brackets, zone or leading zeros.
   static std::optional<IpAddress> parse(std::string_view text);
 
-  bool is_v4() const;        // IPv4, mapped or not: there is no telling them apart
-  bool is_loopback() const;  // 127.0.0.0/8 and ::1
+  bool is_v4() const;             // IPv4, mapped or not: there is no telling them apart
+  bool is_loopback() const;       // 127.0.0.0/8 and ::1
   std::string to_string() const;  // "127.0.0.1", "::1"
   std::span<const std::byte, 16> bytes() const { return bytes_; }
 
@@ -45,8 +45,8 @@ static_assert(sizeof(IpAddress) == 16);
 // A block of addresses (RFC 4632): those that share the first bits.
 class IpNetwork {
  public:
-  // "10.0.0.0/8", "fd00::/8", or an address, which is a network of itself. Bits behind the prefix are refused, for they
-  // hide a slip ("10.0.0.1/8").
+  // "10.0.0.0/8", "fd00::/8", or an address, which is a network of itself. Bits behind the prefix
+  // are refused, for they hide a slip ("10.0.0.1/8").
   static std::optional<IpNetwork> parse(std::string_view text);
   bool contains(const IpAddress& address) const;
 

@@ -8,7 +8,8 @@ namespace holdfast {
 namespace {
 
 TEST(IpAddress, IsReadAndWrittenTheSame) {
-  for (const char* text : {"0.0.0.0", "127.0.0.1", "203.0.113.7", "255.255.255.255", "::", "::1", "2001:db8::17"}) {
+  for (const char* text :
+       {"0.0.0.0", "127.0.0.1", "203.0.113.7", "255.255.255.255", "::", "::1", "2001:db8::17"}) {
     const auto address = IpAddress::parse(text);
     ASSERT_TRUE(address) << text;
     EXPECT_EQ(address->to_string(), text);
@@ -22,22 +23,26 @@ TEST(IpAddress, OfAClientIsOneWhetherMappedOrNot) {
 }
 
 TEST(IpAddress, IsLoopbackInBothFamilies) {
-  for (const char* text : {"127.0.0.1", "127.255.255.255", "::1"}) EXPECT_TRUE(IpAddress::parse(text)->is_loopback()) << text;
-  for (const char* text : {"128.0.0.1", "126.0.0.1", "::", "::2", "1::1"}) EXPECT_FALSE(IpAddress::parse(text)->is_loopback()) << text;
+  for (const char* text : {"127.0.0.1", "127.255.255.255", "::1"})
+    EXPECT_TRUE(IpAddress::parse(text)->is_loopback()) << text;
+  for (const char* text : {"128.0.0.1", "126.0.0.1", "::", "::2", "1::1"})
+    EXPECT_FALSE(IpAddress::parse(text)->is_loopback()) << text;
 }
 
 TEST(IpAddress, WithAnythingAroundItIsNone) {
   using namespace std::string_view_literals;
   for (const std::string_view text :
-       {""sv, "1"sv, "1.2.3"sv, "1.2.3.4 "sv, " 1.2.3.4"sv, "1.2.3.4:80"sv, "[::1]"sv, "::1%lo"sv, "1.2.3.256"sv, "01.2.3.4"sv,
-        "1.2.3.4\0"sv, "unknown"sv, ":::"sv, "0000:0000:0000:0000:0000:0000:0000:0000:0000:0000"sv}) {
+       {""sv, "1"sv, "1.2.3"sv, "1.2.3.4 "sv, " 1.2.3.4"sv, "1.2.3.4:80"sv, "[::1]"sv, "::1%lo"sv,
+        "1.2.3.256"sv, "01.2.3.4"sv, "1.2.3.4\0"sv, "unknown"sv, ":::"sv,
+        "0000:0000:0000:0000:0000:0000:0000:0000:0000:0000"sv}) {
     EXPECT_FALSE(IpAddress::parse(text)) << text;
   }
 }
 
 TEST(IpAddress, OfNeighboursHashesFarApart) {
   std::set<std::size_t> buckets;
-  for (int i = 0; i < 256; ++i) buckets.insert(IpAddress::parse("10.0.0." + std::to_string(i))->hash() % 4096);
+  for (int i = 0; i < 256; ++i)
+    buckets.insert(IpAddress::parse("10.0.0." + std::to_string(i))->hash() % 4096);
   EXPECT_GT(buckets.size(), 240u);
 }
 
@@ -60,7 +65,8 @@ TEST(IpNetwork, ContainsWhatSharesItsPrefix) {
 }
 
 TEST(IpNetwork, WithASlipIsNone) {
-  for (const char* text : {"", "/", "10.0.0.0/", "10.0.0.0/33", "::/129", "10.0.0.1/8", "10.0.0.0/8 ", "10.0.0.0/-1", "10.0.0/24", "all"}) {
+  for (const char* text : {"", "/", "10.0.0.0/", "10.0.0.0/33", "::/129", "10.0.0.1/8",
+                           "10.0.0.0/8 ", "10.0.0.0/-1", "10.0.0/24", "all"}) {
     EXPECT_FALSE(IpNetwork::parse(text)) << text;
   }
 }

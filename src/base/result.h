@@ -1,6 +1,7 @@
 #pragma once
 
-// What a peer, an operator or the operating system may do wrong is a value. No exception crosses a room.
+// What a peer, an operator or the operating system may do wrong is a value. No exception crosses a
+// room.
 
 #include <string>
 #include <tl/expected.hpp>
@@ -8,7 +9,8 @@
 
 namespace holdfast {
 
-// A failure told to a person: what was asked, what was met, what would be right. `code` is an errno, or 0.
+// A failure told to a person: what was asked, what was met, what would be right. `code` is an
+// errno, or 0.
 struct Error {
   std::string message;
   int code = 0;

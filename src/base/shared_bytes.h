@@ -1,6 +1,7 @@
 #pragma once
 
-// An immutable, reference-counted buffer: one publication, shared by every connection that has to send it.
+// An immutable, reference-counted buffer: one publication, shared by every connection that has to
+// send it.
 
 #include <atomic>
 #include <cstdlib>
@@ -13,8 +14,9 @@
 
 namespace holdfast {
 
-// A handle of one pointer. Copies share the bytes; the last one frees them. Counting is atomic, so handles may go to
-// other threads; the bytes may be written only through mutable_bytes(), before the first copy is made.
+// A handle of one pointer. Copies share the bytes; the last one frees them. Counting is atomic, so
+// handles may go to other threads; the bytes may be written only through mutable_bytes(), before
+// the first copy is made.
 class SharedBytes {
  public:
   SharedBytes() = default;

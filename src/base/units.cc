@@ -16,11 +16,16 @@ struct Unit {
   double factor;
 };
 
-constexpr std::array kDurationUnits = {
-    Unit{"ms", 1}, Unit{"s", 1000}, Unit{"m", 60'000}, Unit{"min", 60'000}, Unit{"h", 3'600'000}};
-constexpr std::array kByteUnits = {
-    Unit{"", 1},     Unit{"B", 1},           Unit{"KiB", 1024},   Unit{"MiB", 1048576},
-    Unit{"GiB", 1073741824}, Unit{"kB", 1e3}, Unit{"MB", 1e6}, Unit{"GB", 1e9}};
+constexpr std::array kDurationUnits = {Unit{"ms", 1}, Unit{"s", 1000}, Unit{"m", 60'000},
+                                       Unit{"min", 60'000}, Unit{"h", 3'600'000}};
+constexpr std::array kByteUnits = {Unit{"", 1},
+                                   Unit{"B", 1},
+                                   Unit{"KiB", 1024},
+                                   Unit{"MiB", 1048576},
+                                   Unit{"GiB", 1073741824},
+                                   Unit{"kB", 1e3},
+                                   Unit{"MB", 1e6},
+                                   Unit{"GB", 1e9}};
 constexpr std::array kCountUnits = {Unit{"", 1}, Unit{"k", 1e3}, Unit{"M", 1e6}};
 
 // The value in the smallest unit, or nothing where the text is not "number unit".
@@ -45,7 +50,8 @@ constexpr double kWholeMax = 9007199254740992.0;  // 2^53: above it a double ski
 Result<std::chrono::milliseconds> parse_duration(std::string_view text) {
   const auto value = parse_quantity(text, kDurationUnits);
   if (!value || *value > kWholeMax || (*value > 0 && *value < 1)) {
-    return failure(fmt::format("'{}' is not a duration; write a number and a unit: 250ms, 25s, 5m, 1h", text));
+    return failure(
+        fmt::format("'{}' is not a duration; write a number and a unit: 250ms, 25s, 5m, 1h", text));
   }
   return std::chrono::milliseconds(std::llround(*value));
 }
@@ -53,7 +59,8 @@ Result<std::chrono::milliseconds> parse_duration(std::string_view text) {
 Result<std::uint64_t> parse_bytes(std::string_view text) {
   const auto value = parse_quantity(text, kByteUnits);
   if (!value || *value > kWholeMax || *value != std::floor(*value)) {
-    return failure(fmt::format("'{}' is not a size; write bytes or a unit: 512, 64KiB, 1MiB, 2GiB", text));
+    return failure(
+        fmt::format("'{}' is not a size; write bytes or a unit: 512, 64KiB, 1MiB, 2GiB", text));
   }
   return static_cast<std::uint64_t>(*value);
 }
@@ -65,7 +72,8 @@ Result<std::uint64_t> parse_count(std::string_view text) {
   }
   const auto value = parse_quantity(plain, kCountUnits);
   if (!value || *value > kWholeMax || *value != std::floor(*value)) {
-    return failure(fmt::format("'{}' is not a count; write a whole number: 600000, 600_000, 600k, 1.5M", text));
+    return failure(fmt::format(
+        "'{}' is not a count; write a whole number: 600000, 600_000, 600k, 1.5M", text));
   }
   return static_cast<std::uint64_t>(*value);
 }
@@ -79,7 +87,8 @@ std::string format_duration(std::chrono::nanoseconds duration) {
   if (ns < 60e9) return fmt::format("{:.3g} s", ns / 1e9);
   const auto seconds = duration.count() / 1'000'000'000;
   if (seconds < 3600) {
-    return seconds % 60 == 0 ? fmt::format("{} min", seconds / 60) : fmt::format("{} min {} s", seconds / 60, seconds % 60);
+    return seconds % 60 == 0 ? fmt::format("{} min", seconds / 60)
+                             : fmt::format("{} min {} s", seconds / 60, seconds % 60);
   }
   return fmt::format("{} h {} min", seconds / 3600, seconds % 3600 / 60);
 }

@@ -31,7 +31,8 @@ TEST(Units, CountsTakeTheirUsualForms) {
   for (const char* right : {"600000", "600_000", "600,000", "600k"}) {
     EXPECT_EQ(parse_count(right).value(), 600000u) << right;
   }
-  for (const char* wrong : {"", "many", "-5", "1.5", "6e5"}) EXPECT_FALSE(parse_count(wrong)) << wrong;
+  for (const char* wrong : {"", "many", "-5", "1.5", "6e5"})
+    EXPECT_FALSE(parse_count(wrong)) << wrong;
 }
 
 TEST(Units, FormatsReadLikeText) {

@@ -21,7 +21,8 @@ bool Mailbox::enqueue(SharedPublication publication) {
   Node* node = new Node;
   node->publication = std::move(publication);
   Node* before = head_.exchange(node, std::memory_order_acq_rel);
-  // Until this store the reader sees the list end at `before`; the wake after it makes the reader look again.
+  // Until this store the reader sees the list end at `before`; the wake after it makes the reader
+  // look again.
   before->next.store(node, std::memory_order_release);
   return true;
 }

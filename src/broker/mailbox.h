@@ -11,7 +11,8 @@
 
 namespace holdfast::broker {
 
-// Many writers, one reader, no lock: writers exchange the head of a linked list, the reader follows the links from the tail.
+// Many writers, one reader, no lock: writers exchange the head of a linked list, the reader follows
+// the links from the tail.
 class Mailbox {
  public:
   // `waker` outlives the mailbox. Beyond `publications_max` waiting, post() refuses.
@@ -28,9 +29,11 @@ class Mailbox {
   }
   // The same without waking the reader: call wake() soon.
   bool enqueue(SharedPublication publication);
-  // The reader's thread. In each writer's order. A post under way may be seen only after the waker's next wake.
+  // The reader's thread. In each writer's order. A post under way may be seen only after the
+  // waker's next wake.
   std::optional<SharedPublication> next();
-  // Any thread: what was enqueued is there. The reader's own: come back although nobody posts (it stopped before the end).
+  // Any thread: what was enqueued is there. The reader's own: come back although nobody posts (it
+  // stopped before the end).
   void wake() { waker_.wake(); }
 
  private:

@@ -37,7 +37,8 @@ TEST(Mailbox, LosesNothingBetweenManyWritersAndOneReader) {
   std::vector<std::thread> writers;
   for (int writer = 0; writer < kWriters; ++writer) {
     writers.emplace_back([&, writer] {
-      for (int i = 0; i < kEach; ++i) mailbox.post(publication(std::to_string(writer) + ":" + std::to_string(i)));
+      for (int i = 0; i < kEach; ++i)
+        mailbox.post(publication(std::to_string(writer) + ":" + std::to_string(i)));
     });
   }
   std::map<char, int> seen;

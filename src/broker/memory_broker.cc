@@ -51,7 +51,8 @@ void MemoryBroker::lose_interest(std::uint32_t worker, std::string_view topic) {
   const auto found = shard.topics.find(topic);
   CHECK(found != shard.topics.end());
   Interests& interests = found->second;
-  const auto mine = std::find_if(interests.begin(), interests.end(), [&](const Interest& one) { return one.worker == worker; });
+  const auto mine = std::find_if(interests.begin(), interests.end(),
+                                 [&](const Interest& one) { return one.worker == worker; });
   CHECK(mine != interests.end());
   if (--mine->count > 0) return;
   interests.erase(mine);

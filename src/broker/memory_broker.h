@@ -2,8 +2,9 @@
 
 // Within this process: straight into the mailboxes of the workers that have a subscriber.
 //
-// The publications of one topic reach all workers in one and the same order, whoever publishes: they are posted under the lock of the
-// topic's shard. Waking the workers, which costs a system call each, comes after it.
+// The publications of one topic reach all workers in one and the same order, whoever publishes:
+// they are posted under the lock of the topic's shard. Waking the workers, which costs a system
+// call each, comes after it.
 
 #include <array>
 #include <cstdint>
@@ -21,7 +22,8 @@ namespace holdfast::broker {
 
 class MemoryBroker final : public Broker {
  public:
-  // A worker's number is its mailbox's place here. The mailboxes outlive the broker. At most 65,535.
+  // A worker's number is its mailbox's place here. The mailboxes outlive the broker. At most
+  // 65,535.
   explicit MemoryBroker(std::vector<Mailbox*> mailboxes);
   std::uint32_t publish(SharedPublication publication) override;
   void gain_interest(std::uint32_t worker, std::string_view topic) override;
@@ -36,7 +38,9 @@ class MemoryBroker final : public Broker {
   struct Hash {
     using is_transparent = void;
     using is_avalanching = void;
-    std::size_t operator()(std::string_view text) const { return boost::hash<std::string_view>()(text); }
+    std::size_t operator()(std::string_view text) const {
+      return boost::hash<std::string_view>()(text);
+    }
   };
   struct alignas(64) Shard {
     std::mutex mutex;

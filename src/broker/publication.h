@@ -17,10 +17,12 @@ struct Errand {
   std::function<void(Peer&)> act;
 };
 
-// Bytes that whoever asks first makes, for all: one that asks meanwhile, on another worker, waits for them.
+// Bytes that whoever asks first makes, for all: one that asks meanwhile, on another worker, waits
+// for them.
 class LazyWire {
  public:
-  // Any thread. `make` returns SharedBytes; every caller's must make the same. The reference lives as long as this.
+  // Any thread. `make` returns SharedBytes; every caller's must make the same. The reference lives
+  // as long as this.
   template <class Make>
   const SharedBytes& get(Make make) const {
     std::call_once(once_, [&] { bytes_ = make(); });
@@ -32,15 +34,18 @@ class LazyWire {
   mutable SharedBytes bytes_;
 };
 
-// One message on its way to everyone who wants its topic. `wire` is what each of them is sent: encoded once, by the publisher.
+// One message on its way to everyone who wants its topic. `wire` is what each of them is sent:
+// encoded once, by the publisher.
 struct Publication {
   std::string topic;
   SharedBytes wire;
-  // What the message is the newest value of ("AAPL"); empty: of the topic itself. Only conflation looks at it.
+  // What the message is the newest value of ("AAPL"); empty: of the topic itself. Only conflation
+  // looks at it.
   std::string key = {};
   // Where there is one, this is no publication but only carries it to one worker.
   std::unique_ptr<const Errand> errand = nullptr;
-  // What is sent to those who agreed on compression, by window: encoded once, when the first of them is met.
+  // What is sent to those who agreed on compression, by window: encoded once, when the first of
+  // them is met.
   std::array<LazyWire, 3> deflated = {};
 };
 

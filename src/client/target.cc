@@ -29,8 +29,8 @@ Result<Target> Target::parse(std::string_view url) {
         "URL '{}' holds a space or a character that is not plain ASCII; percent-encode it", url));
   }
   if (url.starts_with("wss://") || url.starts_with("https://")) {
-    return failure(fmt::format(
-        "URL '{}': TLS is not built in yet; connect to ws:// directly", url));
+    return failure(
+        fmt::format("URL '{}': TLS is not built in yet; connect to ws:// directly", url));
   }
   if (!url.starts_with("ws://")) {
     return failure(fmt::format("URL '{}' is not one of a WebSocket; write {}", url, kExample));
@@ -46,8 +46,8 @@ Result<Target> Target::parse(std::string_view url) {
     return failure(fmt::format("URL '{}' names no host; write {}", url, kExample));
   }
   if (authority.find('@') != std::string_view::npos) {
-    return failure(fmt::format(
-        "URL '{}' holds user information, which is not sent; leave it out", url));
+    return failure(
+        fmt::format("URL '{}' holds user information, which is not sent; leave it out", url));
   }
 
   Target target;

@@ -182,7 +182,8 @@ Result<void> read(const Addresses& addresses, const std::vector<std::string>& te
     if (!listeners) return tl::unexpected(listeners.error());
     for (const server::ListenerSpec& listener : *listeners) {
       const bool chosen_by_kernel = listener.address.ends_with(":0");
-      if (!chosen_by_kernel && std::find(seen.begin(), seen.end(), listener.address) != seen.end()) {
+      if (!chosen_by_kernel &&
+          std::find(seen.begin(), seen.end(), listener.address) != seen.end()) {
         return failure(fmt::format("'{}' is given twice", listener.address));
       }
       seen.push_back(listener.address);

@@ -47,7 +47,8 @@ struct Flag {
 struct Choice {
   std::variant<IoChoice ServeSettings::*, QueueFullPolicy ServeSettings::*,
                ForwardedHeader ServeSettings::*, Balancer ServeSettings::*,
-               DeflateChoice ServeSettings::*, LogLevel ServeSettings::*, LogFormat ServeSettings::*>
+               DeflateChoice ServeSettings::*, LogLevel ServeSettings::*,
+               LogFormat ServeSettings::*>
       field;
   std::span<const std::string_view> words;
 };
@@ -84,8 +85,8 @@ struct OptionRow {
   std::string_view reason;  // why these bounds
 };
 
-// Reads the texts given for an option (several only where takes_many()) into the settings. The error
-// says what is wrong and what would be right, not where it stood.
+// Reads the texts given for an option (several only where takes_many()) into the settings. The
+// error says what is wrong and what would be right, not where it stood.
 Result<void> read_option(const OptionRow& row, const std::vector<std::string>& texts,
                          ServeSettings& settings);
 

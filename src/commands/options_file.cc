@@ -59,7 +59,8 @@ std::string unknown_key(std::string_view place, std::string_view key) {
   return fmt::format("{}: unknown key '{}'; did you mean '{}'?", place, key, nearest);
 }
 
-// One table of [[listeners]] as --listen takes it: "ADDRESS,setting=value,…". Empty where something is wrong, which is told.
+// One table of [[listeners]] as --listen takes it: "ADDRESS,setting=value,…". Empty where something
+// is wrong, which is told.
 std::string listener_text(std::string_view path, const toml::table& table, FileValues& result) {
   std::string address;
   std::string settings;
@@ -68,8 +69,8 @@ std::string listener_text(std::string_view path, const toml::table& table, FileV
     std::replace(name.begin(), name.end(), '_', '-');
     const std::string place = place_of(path, key.source().begin);
     const auto known = server::listener_settings();
-    const bool is_setting =
-        std::any_of(known.begin(), known.end(), [&](const auto& setting) { return setting.name == name; });
+    const bool is_setting = std::any_of(known.begin(), known.end(),
+                                        [&](const auto& setting) { return setting.name == name; });
     // A number would hide whether it is octal; what is true or false may be said so.
     std::optional<std::string> value;
     if (const auto* text = node.as_string()) value = text->get();
@@ -77,9 +78,11 @@ std::string listener_text(std::string_view path, const toml::table& table, FileV
     if (name != "address" && !is_setting) {
       std::string names = "address";
       for (const auto& setting : known) names += fmt::format(", {}", setting.name);
-      result.problems.push_back(fmt::format("{}: unknown key '{}' of a listener; there are: {}", place, key.str(), names));
+      result.problems.push_back(fmt::format("{}: unknown key '{}' of a listener; there are: {}",
+                                            place, key.str(), names));
     } else if (!value || value->find(',') != std::string::npos) {
-      result.problems.push_back(fmt::format("{}: {} of a listener wants a string without commas", place, name));
+      result.problems.push_back(
+          fmt::format("{}: {} of a listener wants a string without commas", place, name));
     } else if (name == "address") {
       address = *value;
     } else {
@@ -87,14 +90,16 @@ std::string listener_text(std::string_view path, const toml::table& table, FileV
     }
   }
   if (address.empty()) {
-    result.problems.push_back(fmt::format("{}: a listener needs an address = \"ADDR:PORT\"", place_of(path, table.source().begin)));
+    result.problems.push_back(fmt::format("{}: a listener needs an address = \"ADDR:PORT\"",
+                                          place_of(path, table.source().begin)));
     return {};
   }
   return address + settings;
 }
 
 // [[listeners]]: the option `listen`, one table for each.
-std::optional<std::vector<std::string>> listener_texts(std::string_view path, const toml::node& node, FileValues& result) {
+std::optional<std::vector<std::string>> listener_texts(std::string_view path,
+                                                       const toml::node& node, FileValues& result) {
   std::vector<std::string> texts;
   for (const toml::node& table : *node.as_array()) {
     texts.push_back(listener_text(path, *table.as_table(), result));

@@ -1,7 +1,7 @@
 #pragma once
 
-// holdfast.toml: flat keys, named like the flags, with '-' or '_'. Only listeners may be tables: [[listeners]], with an address and
-// its settings, is `listen` in another form.
+// holdfast.toml: flat keys, named like the flags, with '-' or '_'. Only listeners may be tables:
+// [[listeners]], with an address and its settings, is `listen` in another form.
 
 #include <string>
 #include <string_view>

@@ -52,13 +52,15 @@ std::string_view bearer_token(std::string_view authorization) {
   return authorization.substr(kScheme.size());
 }
 
-// Which web pages may publish from a browser (the Fetch standard, 3.2). A page of any site can make its visitor's browser send a
-// POST to this server, even to one on the visitor's own machine; the browser names the page, and cannot be made to lie.
+// Which web pages may publish from a browser (the Fetch standard, 3.2). A page of any site can make
+// its visitor's browser send a POST to this server, even to one on the visitor's own machine; the
+// browser names the page, and cannot be made to lie.
 class WebPages {
  public:
   explicit WebPages(std::vector<std::string> origins) : origins_(std::move(origins)) {}
 
-  // Whether the page that sent this may; what is no page may always. A page of our own host is not foreign.
+  // Whether the page that sent this may; what is no page may always. A page of our own host is not
+  // foreign.
   bool may(const Request& request) const {
     const auto origin = request.header("Origin");
     return !origin || is_listed(*origin) || is_own(*origin, request.header("Host").value_or(""));
@@ -81,15 +83,19 @@ class WebPages {
   }
 
  private:
-  bool takes_all() const { return std::find(origins_.begin(), origins_.end(), "*") != origins_.end(); }
+  bool takes_all() const {
+    return std::find(origins_.begin(), origins_.end(), "*") != origins_.end();
+  }
   bool is_listed(std::string_view origin) const {
-    return takes_all() || std::any_of(origins_.begin(), origins_.end(), [&](const std::string& listed) {
+    return takes_all() ||
+           std::any_of(origins_.begin(), origins_.end(), [&](const std::string& listed) {
              return protocol::equals_ignoring_case(listed, origin);
            });
   }
   static bool is_own(std::string_view origin, std::string_view host) {
     const std::size_t colon = origin.find("://");
-    return colon != std::string_view::npos && !host.empty() && protocol::equals_ignoring_case(origin.substr(colon + 3), host);
+    return colon != std::string_view::npos && !host.empty() &&
+           protocol::equals_ignoring_case(origin.substr(colon + 3), host);
   }
 
   const std::vector<std::string> origins_;
@@ -110,7 +116,8 @@ class Topics final : public Handler {
 
   void open(Peer& peer, const Request& request) override {
     SubscribeOptions options{.window = window_};
-    if (const auto window = value_in(request.query(), "window")) options.window = read_window(*window).value_or(window_);
+    if (const auto window = value_in(request.query(), "window"))
+      options.window = read_window(*window).value_or(window_);
     options.conflate = value_in(request.query(), "conflate").has_value();
     peer.subscribe(topic_of(request), options);
   }
@@ -164,7 +171,8 @@ class Topics final : public Handler {
     if (text.ends_with("ms")) text.remove_suffix(2);
     std::uint32_t milliseconds = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), milliseconds);
-    if (error != std::errc() || end != text.data() + text.size() || milliseconds > 1000) return std::nullopt;
+    if (error != std::errc() || end != text.data() + text.size() || milliseconds > 1000)
+      return std::nullopt;
     return std::chrono::milliseconds(milliseconds);
   }
 

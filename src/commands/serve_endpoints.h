@@ -5,9 +5,10 @@
 //
 //   /               holds the connection; messages are counted and ignored
 //   /echo           sends back what it gets
-//   /topics/<name>  subscribes to <name>, and with ?window=5ms or ?window=5ms&conflate takes messages
-//                   together (SubscribeOptions); POST publishes its body to all subscribers, on every
-//                   worker, and with ?key=K as the newest value of K
+//   /topics/<name>  subscribes to <name>, and with ?window=5ms or ?window=5ms&conflate takes
+//   messages
+//                   together (SubscribeOptions); POST publishes its body to all subscribers, on
+//                   every worker, and with ?key=K as the newest value of K
 
 #include "commands/serve_settings.h"
 #include "holdfast/server.h"

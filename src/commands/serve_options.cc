@@ -43,7 +43,7 @@ constexpr std::array<std::uint64_t, 6> kBalancerPatience = {0, 60, 350, 100, 60,
 constexpr std::array<std::string_view, 2> kForwardedWords = {"x-forwarded-for", "forwarded"};
 constexpr std::array<std::string_view, 3> kIoWords = {"auto", "uring", "epoll"};
 constexpr std::array<std::string_view, 3> kQueueFullWords = {"disconnect", "drop-oldest",
-                                                              "conflate"};
+                                                             "conflate"};
 constexpr std::array<std::string_view, 3> kDeflateWords = {"off", "on", "takeover"};
 constexpr std::array<std::string_view, 4> kLogLevelWords = {"debug", "info", "warning", "error"};
 constexpr std::array<std::string_view, 2> kLogFormatWords = {"text", "json"};
@@ -89,19 +89,22 @@ constexpr std::array kTable = {
               "0 would refuse everybody, and the kernel caps it at net.core.somaxconn, which few "
               "machines set higher"},
 
-    OptionRow{"behind", kProxies, Choice{&ServeSettings::behind, kBalancerWords},
-              "What stands in front. Gives ping-interval the preset of that name unless it is set, and "
-              "warns where it does not fit.",
-              ""},
-    OptionRow{"trusted-proxies", kProxies,
-              Texts{&ServeSettings::trusted_proxies, judge_proxy, "NETWORK|unix", "none"},
-              "Proxies whose word for their client counts: addresses, networks, or unix for whoever "
-              "comes through a unix socket. The client is then the rightmost hop that is not among them.",
-              ""},
-    OptionRow{"forwarded-header", kProxies, Choice{&ServeSettings::forwarded_header, kForwardedWords},
-              "The field in which trusted proxies name their client. The other one is not looked at: "
-              "a client may have sent it.",
-              ""},
+    OptionRow{
+        "behind", kProxies, Choice{&ServeSettings::behind, kBalancerWords},
+        "What stands in front. Gives ping-interval the preset of that name unless it is set, and "
+        "warns where it does not fit.",
+        ""},
+    OptionRow{
+        "trusted-proxies", kProxies,
+        Texts{&ServeSettings::trusted_proxies, judge_proxy, "NETWORK|unix", "none"},
+        "Proxies whose word for their client counts: addresses, networks, or unix for whoever "
+        "comes through a unix socket. The client is then the rightmost hop that is not among them.",
+        ""},
+    OptionRow{
+        "forwarded-header", kProxies, Choice{&ServeSettings::forwarded_header, kForwardedWords},
+        "The field in which trusted proxies name their client. The other one is not looked at: "
+        "a client may have sent it.",
+        ""},
     OptionRow{"origins", kEntry, Texts{&ServeSettings::origins, judge_origin, "ORIGIN", "any"},
               "Web pages that may open WebSockets, by their origin: https://example.com, or "
               "https://*.example.com for every sub-domain; repeat it, or separate with commas. A "
@@ -198,27 +201,31 @@ constexpr std::array kTable = {
               "Bytes that wait for a peer which reads slowly; queue-full says what happens then.",
               "below 1 KiB an ordinary hiccup counts as slow, and above 1 GiB one peer would take "
               "the machine's memory"},
-    OptionRow{"queue-full", kPeer, Choice{&ServeSettings::queue_full, kQueueFullWords},
-              "When a peer's queue is full: disconnect it; drop its oldest waiting messages; or conflate: "
-              "let a newer value of the same topic and key take the place of the one that waits, and "
-              "drop the oldest where that is not enough.",
-              ""},
-    OptionRow{"message-rate-max", kPeer,
-              Quantity{Unit::kCount, &ServeSettings::message_rate_max, 0, 1'000'000, "off", {}},
-              "Messages and control frames a second from one peer, a second's worth of them at once; "
-              "more closes with 1008.",
-              "a million a second is more than one worker can read"},
+    OptionRow{
+        "queue-full", kPeer, Choice{&ServeSettings::queue_full, kQueueFullWords},
+        "When a peer's queue is full: disconnect it; drop its oldest waiting messages; or "
+        "conflate: "
+        "let a newer value of the same topic and key take the place of the one that waits, and "
+        "drop the oldest where that is not enough.",
+        ""},
+    OptionRow{
+        "message-rate-max", kPeer,
+        Quantity{Unit::kCount, &ServeSettings::message_rate_max, 0, 1'000'000, "off", {}},
+        "Messages and control frames a second from one peer, a second's worth of them at once; "
+        "more closes with 1008.",
+        "a million a second is more than one worker can read"},
     OptionRow{"byte-rate-max", kPeer,
               Quantity{Unit::kBytes, &ServeSettings::byte_rate_max, 0, 1024 * kGiB, "off", {}},
               "Bytes a second from one peer, a second's worth of them at once; more closes with "
               "1008. Set it above message-bytes-max.",
               "no machine reads more than a tebibyte a second"},
 
-    OptionRow{"deflate", kCompression, Choice{&ServeSettings::deflate, kDeflateWords},
-              "Whether messages are compressed for peers that offer it (permessage-deflate). on: each "
-              "message alone, and an idle peer costs no memory. takeover: messages may refer to those "
-              "before them, in windows that each peer keeps.",
-              ""},
+    OptionRow{
+        "deflate", kCompression, Choice{&ServeSettings::deflate, kDeflateWords},
+        "Whether messages are compressed for peers that offer it (permessage-deflate). on: each "
+        "message alone, and an idle peer costs no memory. takeover: messages may refer to those "
+        "before them, in windows that each peer keeps.",
+        ""},
     OptionRow{"deflate-window-bits", kCompression,
               Quantity{Unit::kCount, &ServeSettings::deflate_window_bits, 9, 15, "", {}},
               "With deflate = takeover, the largest window that is kept for a peer: 2^N bytes.",
@@ -236,11 +243,12 @@ constexpr std::array kTable = {
               "a command line can be read by every user of the machine.",
               ""},
 
-    OptionRow{"cors-origins", kTopics,
-              Texts{&ServeSettings::cors_origins, judge_cors_origin, "ORIGIN|*", "none"},
-              "Web pages that may publish from a browser, by their origin; * for all. A page of the "
-              "same host always may, any other is refused with 403.",
-              ""},
+    OptionRow{
+        "cors-origins", kTopics,
+        Texts{&ServeSettings::cors_origins, judge_cors_origin, "ORIGIN|*", "none"},
+        "Web pages that may publish from a browser, by their origin; * for all. A page of the "
+        "same host always may, any other is refused with 403.",
+        ""},
 
     OptionRow{"high-water-percent", kOverload,
               Quantity{Unit::kPercent, &ServeSettings::high_water_percent, 1, 100, "", {}},
@@ -364,18 +372,23 @@ class Resolver {
     const std::chrono::seconds patience(kBalancerPatience[index]);
     const OptionRow& interval = *find_serve_option("ping-interval");
     if (origin_of("ping-interval").source == Source::kDefault) {
-      if (read_option(interval, {std::string(name)}, settings)) origin_of("ping-interval") = origin_of("behind");
+      if (read_option(interval, {std::string(name)}, settings))
+        origin_of("ping-interval") = origin_of("behind");
     } else if (settings.ping_interval.count() == 0 || settings.ping_interval * 2 > patience) {
-      result_.warnings.push_back(fmt::format(
-          "ping-interval {} does not fit behind {}, which cuts after {} s of silence: a ping that is late would be too late; "
-          "ping-interval {} would do",
-          option_texts(interval, settings).front(), name, patience.count(), name));
+      result_.warnings.push_back(
+          fmt::format("ping-interval {} does not fit behind {}, which cuts after {} s of silence: "
+                      "a ping that is late would be too late; "
+                      "ping-interval {} would do",
+                      option_texts(interval, settings).front(), name, patience.count(), name));
     }
-    const bool is_named = std::any_of(settings.listen.begin(), settings.listen.end(),
-                                      [](const std::string& text) { return text.find(",proxy=") != std::string::npos; });
+    const bool is_named = std::any_of(
+        settings.listen.begin(), settings.listen.end(),
+        [](const std::string& text) { return text.find(",proxy=") != std::string::npos; });
     if (settings.connections_per_ip_max > 0 && settings.trusted_proxies.empty() && !is_named) {
-      result_.warnings.push_back(fmt::format(
-          "connections-per-ip-max counts {} as one address: let it name its clients (trusted-proxies, or proxy of listen)", name));
+      result_.warnings.push_back(
+          fmt::format("connections-per-ip-max counts {} as one address: let it name its clients "
+                      "(trusted-proxies, or proxy of listen)",
+                      name));
     }
   }
 

@@ -66,10 +66,10 @@ std::string listener_markdown() {
       "address = \"unix:/run/holdfast/holdfast.sock\"\nmode = \"0660\"\n```\n\n"
       "| setting | values | default | |\n|---|---|---|---|\n";
   for (const server::ListenerSetting& setting : server::listener_settings()) {
-    text += fmt::format("| `{}` | {} | `{}` | {}{} |\n", setting.name, words_markdown(setting.values),
-                        setting.fallback,
-                        setting.help,
-                        setting.bare.empty() ? "" : fmt::format(" The name alone means `{}`.", setting.bare));
+    text += fmt::format(
+        "| `{}` | {} | `{}` | {}{} |\n", setting.name, words_markdown(setting.values),
+        setting.fallback, setting.help,
+        setting.bare.empty() ? "" : fmt::format(" The name alone means `{}`.", setting.bare));
   }
   return text + "\n";
 }
@@ -83,9 +83,10 @@ std::string row_markdown(const OptionRow& row) {
   if (const std::string bounds = bounds_text(row); !bounds.empty()) {
     text += fmt::format("- Bounds: {}; {}.\n", bounds, row.reason);
   }
-  const std::string value = is_flag(row)      ? "true"
-                            : is_secret(row)  ? toml_string("...")
-                                              : toml_scalar(row, option_texts(row, ServeSettings{}).front());
+  const std::string value = is_flag(row) ? "true"
+                            : is_secret(row)
+                                ? toml_string("...")
+                                : toml_scalar(row, option_texts(row, ServeSettings{}).front());
   text += fmt::format("- Elsewhere: `{}` in the environment, `{} = {}` in the file\n\n",
                       environment_name(row), row.name, takes_many(row) ? "[" + value + "]" : value);
   if (std::holds_alternative<Addresses>(row.kind)) text += listener_markdown();

@@ -168,16 +168,17 @@ constexpr std::array kTable = {
                [](Options& o, std::string_view t) {
                  return read_duration(o.settle, t, milliseconds(0), minutes(10));
                }},
-    LoadOption{"--idle-batch", "DURATION", "20ms",
-               "While held connections are silent but for pings, how long arrivals are gathered and "
-               "answered together.",
-               "0 to 100ms",
-               "Gathering halves the generator's CPU; 0 answers each ping as it comes, as that many "
-               "separate clients would.",
-               false,
-               [](Options& o, std::string_view t) {
-                 return read_duration(o.idle_batch, t, milliseconds(0), milliseconds(100));
-               }},
+    LoadOption{
+        "--idle-batch", "DURATION", "20ms",
+        "While held connections are silent but for pings, how long arrivals are gathered and "
+        "answered together.",
+        "0 to 100ms",
+        "Gathering halves the generator's CPU; 0 answers each ping as it comes, as that many "
+        "separate clients would.",
+        false,
+        [](Options& o, std::string_view t) {
+          return read_duration(o.idle_batch, t, milliseconds(0), milliseconds(100));
+        }},
     LoadOption{"--workers", "N", "auto", "Threads, each with a descriptor table of its own.",
                "1 to 1,024, or auto",
                "auto: one per CPU, or as many as --connections needs at the descriptor limit, "
@@ -258,10 +259,11 @@ constexpr std::array kTable = {
                "Needed where the server was started with one. Safer in the environment than on the "
                "command line.",
                true, read_token},
-    LoadOption{"--deflate", "", "off",
-               "Offer compression (permessage-deflate, without takeover), and compress what is sent.",
-               "", "A server that declines it counts as refusing.", false,
-               [](Options& o, std::string_view t) { return read_flag(o.deflate, t); }},
+    LoadOption{
+        "--deflate", "", "off",
+        "Offer compression (permessage-deflate, without takeover), and compress what is sent.", "",
+        "A server that declines it counts as refusing.", false,
+        [](Options& o, std::string_view t) { return read_flag(o.deflate, t); }},
     LoadOption{"--report", "FILE", "none", "Write the report as JSON, for `holdfast report`.",
                "a file name", "", false,
                [](Options& o, std::string_view t) { return read_text(o.report, t); }},

@@ -6,9 +6,9 @@
 #include <string>
 
 #include "base/result.h"
+#include "client/target.h"
 #include "load/load_options.h"
 #include "load/source_plan.h"
-#include "client/target.h"
 #include "load/worker.h"
 #include "load/worker_shares.h"
 

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "client/target.h"
 #include "load/baton.h"
 #include "load/live_counters.h"
 #include "load/load_options.h"
@@ -24,7 +25,6 @@
 #include "load/report.h"
 #include "load/server_side.h"
 #include "load/source_plan.h"
-#include "client/target.h"
 
 namespace holdfast::load {
 

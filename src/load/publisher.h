@@ -12,11 +12,11 @@
 #include <vector>
 
 #include "base/time.h"
+#include "client/target.h"
 #include "load/message.h"
 #include "load/outbox.h"
 #include "load/pacer.h"
 #include "load/report.h"
-#include "client/target.h"
 #include "net/loop.h"
 #include "protocol/http_response.h"
 

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "base/time.h"
+#include "client/target.h"
 #include "load/baton.h"
 #include "load/connection_record.h"
 #include "load/live_counters.h"
@@ -27,7 +28,6 @@
 #include "load/publisher.h"
 #include "load/source_plan.h"
 #include "load/tally.h"
-#include "client/target.h"
 #include "load/this_machine.h"
 #include "net/loop.h"
 #include "protocol/http_response.h"

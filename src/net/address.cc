@@ -15,7 +15,8 @@ Result<std::uint16_t> parse_port(std::string_view text, std::string_view whole) 
   unsigned port = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
   if (error != std::errc() || end != text.data() + text.size() || port > 65535) {
-    return failure(fmt::format("'{}' has no port between 0 and 65535; write 127.0.0.1:8080 or [::1]:8080", whole));
+    return failure(fmt::format(
+        "'{}' has no port between 0 and 65535; write 127.0.0.1:8080 or [::1]:8080", whole));
   }
   return static_cast<std::uint16_t>(port);
 }
@@ -50,13 +51,15 @@ Result<Address> Address::parse(std::string_view text) {
   if (host.front() == '[' && host.back() == ']') {
     host = host.substr(1, host.size() - 2);
   } else if (host.find(':') != std::string::npos) {
-    return failure(fmt::format("'{}': an IPv6 address stands in brackets: [{}]:{}", text, host, *port));
+    return failure(
+        fmt::format("'{}': an IPv6 address stands in brackets: [{}]:{}", text, host, *port));
   }
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
   addrinfo* found = nullptr;
   if (const int status = getaddrinfo(host.c_str(), nullptr, &hints, &found); status != 0) {
-    return failure(fmt::format("'{}': no address of '{}' is known ({})", text, host, gai_strerror(status)));
+    return failure(
+        fmt::format("'{}': no address of '{}' is known ({})", text, host, gai_strerror(status)));
   }
   Address result = from(found->ai_addr, found->ai_addrlen);
   freeaddrinfo(found);
@@ -80,7 +83,8 @@ std::optional<IpAddress> Address::ip() const {
 
 std::uint16_t Address::port() const {
   if (family() == AF_INET) return ntohs(reinterpret_cast<const sockaddr_in*>(storage_)->sin_port);
-  if (family() == AF_INET6) return ntohs(reinterpret_cast<const sockaddr_in6*>(storage_)->sin6_port);
+  if (family() == AF_INET6)
+    return ntohs(reinterpret_cast<const sockaddr_in6*>(storage_)->sin6_port);
   return 0;
 }
 
@@ -92,9 +96,11 @@ void Address::set_port(std::uint16_t port) {
 std::string Address::host() const {
   char text[INET6_ADDRSTRLEN] = "";
   if (family() == AF_INET) {
-    inet_ntop(AF_INET, &reinterpret_cast<const sockaddr_in*>(storage_)->sin_addr, text, sizeof text);
+    inet_ntop(AF_INET, &reinterpret_cast<const sockaddr_in*>(storage_)->sin_addr, text,
+              sizeof text);
   } else if (family() == AF_INET6) {
-    inet_ntop(AF_INET6, &reinterpret_cast<const sockaddr_in6*>(storage_)->sin6_addr, text, sizeof text);
+    inet_ntop(AF_INET6, &reinterpret_cast<const sockaddr_in6*>(storage_)->sin6_addr, text,
+              sizeof text);
   }
   return text;
 }

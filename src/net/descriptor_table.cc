@@ -13,8 +13,9 @@
 namespace holdfast::net {
 namespace {
 
-// close_range(2) with CLOSE_RANGE_UNSHARE separates the table before it closes; a range at the end of all numbers closes
-// nothing. Many containers forbid unshare(2) as a whole, for what else it can do, and let this one through.
+// close_range(2) with CLOSE_RANGE_UNSHARE separates the table before it closes; a range at the end
+// of all numbers closes nothing. Many containers forbid unshare(2) as a whole, for what else it can
+// do, and let this one through.
 int separate_by_close_range() {
   return static_cast<int>(syscall(SYS_close_range, ~0U - 1, ~0U, CLOSE_RANGE_UNSHARE));
 }

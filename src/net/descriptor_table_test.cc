@@ -34,7 +34,8 @@ bool forbid(const std::vector<unsigned>& calls) {
 
 enum Outcome : int { kSeparate = 0, kShared = 1, kRefused = 2, kNoFilter = 3 };
 
-// Whether what a thread opens after taking a table of its own is unknown to the others. In a child: a filter cannot be taken off.
+// Whether what a thread opens after taking a table of its own is unknown to the others. In a child:
+// a filter cannot be taken off.
 Outcome outcome_without(const std::vector<unsigned>& calls) {
   const pid_t child = fork();
   if (child == 0) {

@@ -78,16 +78,19 @@ std::optional<timespec> EpollLoop::sleep_until(Instant deadline) const {
   return timespec{left / 1'000'000'000, left % 1'000'000'000};
 }
 
-// epoll_wait(2) counts in milliseconds: a deadline half a millisecond away would come late, or turn idly. Rounded up
-// where the kernel (before 5.11) or a container's profile does not have epoll_pwait2(2).
+// epoll_wait(2) counts in milliseconds: a deadline half a millisecond away would come late, or turn
+// idly. Rounded up where the kernel (before 5.11) or a container's profile does not have
+// epoll_pwait2(2).
 int EpollLoop::wait_for_events(Instant deadline) {
   const std::optional<timespec> sleep = sleep_until(deadline);
   if (has_precise_wait_) {
-    const int count = epoll_pwait2(epoll_, events_.get(), kEventsMax, sleep ? &*sleep : nullptr, nullptr);
+    const int count =
+        epoll_pwait2(epoll_, events_.get(), kEventsMax, sleep ? &*sleep : nullptr, nullptr);
     if (count >= 0 || (errno != ENOSYS && errno != EPERM)) return count;
     has_precise_wait_ = false;
   }
-  const auto milliseconds = !sleep ? -1 : sleep->tv_sec * 1000 + (sleep->tv_nsec + 999'999) / 1'000'000;
+  const auto milliseconds =
+      !sleep ? -1 : sleep->tv_sec * 1000 + (sleep->tv_nsec + 999'999) / 1'000'000;
   return epoll_wait(epoll_, events_.get(), kEventsMax, static_cast<int>(milliseconds));
 }
 
@@ -168,9 +171,14 @@ void EpollLoop::take_event(const epoll_event& event) {
     if (failed) getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &error, &length);
     if (!failed && (event.events & EPOLLOUT) == 0) return;
     known &= static_cast<std::uint8_t>(~kConnecting);
-    ready_.push_back({Completion::Kind::kConnected, descriptor, -1, failed && error == 0 ? ECONNABORTED : error, {}});
+    ready_.push_back({Completion::Kind::kConnected,
+                      descriptor,
+                      -1,
+                      failed && error == 0 ? ECONNABORTED : error,
+                      {}});
     if (failed) return;
-  } else if ((known & kWantsWritable) != 0 && (event.events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) != 0) {
+  } else if ((known & kWantsWritable) != 0 &&
+             (event.events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) != 0) {
     known &= static_cast<std::uint8_t>(~kWantsWritable);
     ready_.push_back({Completion::Kind::kWritable, descriptor});
   }
@@ -206,7 +214,8 @@ std::optional<Completion> EpollLoop::next_received() {
   return Completion{Completion::Kind::kClosed, descriptor, -1, -operation.result, {}};
 }
 
-// Reads what did not fit the slot, straight from the socket, until the stream is dry, ended, or the peer's share is used up.
+// Reads what did not fit the slot, straight from the socket, until the stream is dry, ended, or the
+// peer's share is used up.
 std::optional<Completion> EpollLoop::read_on() {
   const Descriptor descriptor = reading_on_;
   reading_on_ = -1;
@@ -222,7 +231,10 @@ std::optional<Completion> EpollLoop::read_on() {
     if (static_cast<std::size_t>(received) == kBigBufferBytes || has(descriptor, kHungUp)) {
       reading_on_ = descriptor;
     }
-    return Completion{Completion::Kind::kReceived, descriptor, -1, 0,
+    return Completion{Completion::Kind::kReceived,
+                      descriptor,
+                      -1,
+                      0,
                       {big_buffer_.get(), static_cast<std::size_t>(received)}};
   }
   if (received < 0 && (errno == EAGAIN || errno == EINTR)) return std::nullopt;
@@ -236,7 +248,8 @@ void EpollLoop::postpone(Descriptor descriptor) {
 }
 
 void EpollLoop::finish_reading() {
-  unfinished_.erase(unfinished_.begin(), unfinished_.begin() + static_cast<std::ptrdiff_t>(unfinished_count_));
+  unfinished_.erase(unfinished_.begin(),
+                    unfinished_.begin() + static_cast<std::ptrdiff_t>(unfinished_count_));
   unfinished_count_ = 0;
   unfinished_next_ = 0;
 }
@@ -250,7 +263,8 @@ EpollLoop::Listener* EpollLoop::find_listener(Descriptor descriptor) {
   return nullptr;
 }
 
-// A shared one wakes one thread, not all of them, for each connection (epoll_ctl(2), EPOLLEXCLUSIVE, which forbids MOD).
+// A shared one wakes one thread, not all of them, for each connection (epoll_ctl(2),
+// EPOLLEXCLUSIVE, which forbids MOD).
 int EpollLoop::watch_listener(const Listener& listener) {
   epoll_event event{};
   event.events = listener.shared ? EPOLLIN | EPOLLEXCLUSIVE : EPOLLIN;
@@ -264,7 +278,8 @@ void EpollLoop::unwatch_listener(const Listener& listener) {
 
 void EpollLoop::accept(Listener& listener) {
   std::array<int, Transport::kBatch> accepted;
-  const std::uint32_t most = listener.shared ? kSharedAcceptsPerTurnMax : options_.accepts_per_turn_max;
+  const std::uint32_t most =
+      listener.shared ? kSharedAcceptsPerTurnMax : options_.accepts_per_turn_max;
   std::uint32_t taken = 0;
   while (taken < most) {
     const std::span<int> batch(accepted.data(), std::min(listener.ask, most - taken));
@@ -281,7 +296,8 @@ void EpollLoop::accept(Listener& listener) {
     watch_new({accepted.data(), got}, listener.descriptor);
     taken += static_cast<std::uint32_t>(got);
     const bool drained = got < batch.size();
-    // Ask for about as many as come: each that is asked for and not there costs the kernel a socket made and thrown away.
+    // Ask for about as many as come: each that is asked for and not there costs the kernel a socket
+    // made and thrown away.
     listener.ask = drained ? std::max(kAskMin, static_cast<std::uint32_t>(got))
                            : std::min<std::uint32_t>(listener.ask * 2, Transport::kBatch);
     if (error != 0) {
@@ -291,7 +307,8 @@ void EpollLoop::accept(Listener& listener) {
     }
     if (drained) break;
   }
-  // The kernel wakes the first idle waiter in the order in which they came: behind the others again, so that each has its turn.
+  // The kernel wakes the first idle waiter in the order in which they came: behind the others
+  // again, so that each has its turn.
   if (listener.shared && taken > 0) {
     unwatch_listener(listener);
     watch_listener(listener);
@@ -314,18 +331,21 @@ void EpollLoop::watch_new(std::span<const int> accepted, Descriptor listener) {
   }
 }
 
-// The kernel has completed handshakes that nobody can take: give up the reserve to tell a few of these peers.
+// The kernel has completed handshakes that nobody can take: give up the reserve to tell a few of
+// these peers.
 void EpollLoop::answer_emergency(Listener& listener) {
   for (std::uint32_t i = 0; i < kEmergenciesPerTurn && reserve_ >= 0; ++i) {
     ::close(reserve_);
-    const int descriptor = ::accept4(listener.descriptor, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    const int descriptor =
+        ::accept4(listener.descriptor, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (descriptor >= 0) {
       ::send(descriptor, options_.emergency_answer.data(), options_.emergency_answer.size(),
              MSG_DONTWAIT | MSG_NOSIGNAL);
       ::shutdown(descriptor, SHUT_WR);
       // Unread bytes at close() would become an RST that overtakes the answer.
       char unread[4096];
-      [[maybe_unused]] const ssize_t ignored = ::recv(descriptor, unread, sizeof unread, MSG_DONTWAIT);
+      [[maybe_unused]] const ssize_t ignored =
+          ::recv(descriptor, unread, sizeof unread, MSG_DONTWAIT);
       ::close(descriptor);
     }
     reserve_ = open_reserve();
@@ -354,7 +374,8 @@ void EpollLoop::wake_rested_listeners() {
 // ---- departures
 
 SendOperation& EpollLoop::queue_send(Descriptor descriptor, std::uint32_t tag) {
-  // A second send must not overtake a first that may come back short: let the first show its result before.
+  // A second send must not overtake a first that may come back short: let the first show its result
+  // before.
   if (has(descriptor, kSendQueued) || sends_.size() == Transport::kBatch) submit_sends();
   flags(descriptor) |= kSendQueued;
   sends_.push_back({descriptor, nullptr, 0, 0, tag, 0});
@@ -381,7 +402,8 @@ void EpollLoop::send(Descriptor descriptor, std::span<const Bytes> pieces, std::
 
 void EpollLoop::submit_sends() {
   if (sends_.empty()) return;
-  // Those behind a send that failed in this turn are not tried: the caller learns that nothing of them went out.
+  // Those behind a send that failed in this turn are not tried: the caller learns that nothing of
+  // them went out.
   std::size_t kept = 0;
   for (SendOperation& operation : sends_) {
     flags(operation.descriptor) &= static_cast<std::uint8_t>(~kSendQueued);
@@ -407,7 +429,8 @@ void EpollLoop::submit_sends() {
 
 std::span<const Unsent> EpollLoop::flush() {
   submit_sends();
-  for (const Unsent& unsent : unsent_) flags(unsent.descriptor) &= static_cast<std::uint8_t>(~kSendBlocked);
+  for (const Unsent& unsent : unsent_)
+    flags(unsent.descriptor) &= static_cast<std::uint8_t>(~kSendBlocked);
   for (const Descriptor descriptor : shutdowns_) ::shutdown(descriptor, SHUT_WR);
   shutdowns_.clear();
   close_queued();
@@ -437,7 +460,8 @@ void EpollLoop::shutdown_send(Descriptor descriptor) { shutdowns_.push_back(desc
 void EpollLoop::close(Descriptor descriptor) {
   std::uint8_t& known = flags(descriptor);
   if ((known & kClosing) != 0) return;
-  if ((known & kUnfinished) != 0) std::replace(unfinished_.begin(), unfinished_.end(), descriptor, -1);
+  if ((known & kUnfinished) != 0)
+    std::replace(unfinished_.begin(), unfinished_.end(), descriptor, -1);
   known |= kClosing;
   closes_.push_back(descriptor);
 }
@@ -455,7 +479,8 @@ void EpollLoop::close_queued() {
     // What other tables hold open too does not leave an epoll set by being closed here.
     if (listener.shared && has(listener.descriptor, kClosing)) unwatch_listener(listener);
   }
-  std::erase_if(listeners_, [&](const Listener& listener) { return has(listener.descriptor, kClosing); });
+  std::erase_if(listeners_,
+                [&](const Listener& listener) { return has(listener.descriptor, kClosing); });
   for (const Descriptor descriptor : closes_) flags(descriptor) = 0;
   for (std::size_t done = 0; done < closes_.size(); done += Transport::kBatch) {
     const std::size_t count = std::min(closes_.size() - done, Transport::kBatch);

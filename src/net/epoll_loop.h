@@ -1,9 +1,11 @@
 #pragma once
 
-// The one Loop of the product: epoll (edge-triggered) says who is ready, a Transport moves the bytes.
+// The one Loop of the product: epoll (edge-triggered) says who is ready, a Transport moves the
+// bytes.
 //
-// Edge-triggered: a descriptor is reported once for each arrival, so a read must go on until it comes back short. Those
-// that used up their share of a turn wait in `unfinished_` and are read first in the next one.
+// Edge-triggered: a descriptor is reported once for each arrival, so a read must go on until it
+// comes back short. Those that used up their share of a turn wait in `unfinished_` and are read
+// first in the next one.
 
 #include <time.h>
 
@@ -21,8 +23,8 @@ namespace holdfast::net {
 
 class EpollLoop final : public Loop {
  public:
-  EpollLoop(const LoopOptions& options, Waker* waker, int epoll, std::unique_ptr<Transport> transport,
-            std::uint32_t descriptors_max);
+  EpollLoop(const LoopOptions& options, Waker* waker, int epoll,
+            std::unique_ptr<Transport> transport, std::uint32_t descriptors_max);
   ~EpollLoop() override;
 
   void wait(Instant not_before, Instant deadline) override;
@@ -65,9 +67,9 @@ class EpollLoop final : public Loop {
 
   struct Listener {
     Descriptor descriptor;
-    std::uint32_t ask;       // connections to ask for at once; follows what came
-    Instant rests_until;     // in the past when it is watched
-    bool shared;             // other threads accept from it too
+    std::uint32_t ask;    // connections to ask for at once; follows what came
+    Instant rests_until;  // in the past when it is watched
+    bool shared;          // other threads accept from it too
   };
 
   std::uint8_t& flags(Descriptor descriptor);
@@ -120,11 +122,12 @@ class EpollLoop final : public Loop {
 
   // The receive batch under way.
   std::unique_ptr<std::byte[]> slots_;
-  std::unique_ptr<std::byte[]> big_buffer_;  // made by the first peer that says more than a slot holds
+  std::unique_ptr<std::byte[]>
+      big_buffer_;  // made by the first peer that says more than a slot holds
   std::array<ReceiveOperation, kSlots> receives_;
   std::size_t receive_count_ = 0;
   std::size_t receive_next_ = 0;
-  Descriptor reading_on_ = -1;       // the peer that filled its slot, or hung up
+  Descriptor reading_on_ = -1;  // the peer that filled its slot, or hung up
   std::uint32_t reading_on_bytes_ = 0;
 
   // This turn's departures.

@@ -37,12 +37,17 @@ Result<Descriptor> EpollLoop::listen(const Address& address, const ListenOptions
   if (descriptor < 0) return close_and_fail(-1, what);
   switch_on(descriptor, SOL_SOCKET, SO_REUSEADDR);
   if (options.reuse_port) switch_on(descriptor, SOL_SOCKET, SO_REUSEPORT);
-  // Accepted sockets inherit it: a frame is written once and whole, so there is nothing to wait for.
+  // Accepted sockets inherit it: a frame is written once and whole, so there is nothing to wait
+  // for.
   switch_on(descriptor, IPPROTO_TCP, TCP_NODELAY);
-  if (address.family() == AF_INET6) set(descriptor, IPPROTO_IPV6, IPV6_V6ONLY, options.ipv6_only ? 1 : 0);
-  const auto user_timeout = std::chrono::duration_cast<std::chrono::milliseconds>(options.user_timeout).count();
-  if (user_timeout > 0) set(descriptor, IPPROTO_TCP, TCP_USER_TIMEOUT, static_cast<int>(user_timeout));
-  if (::bind(descriptor, address.get(), address.length()) != 0 || ::listen(descriptor, options.backlog) != 0) {
+  if (address.family() == AF_INET6)
+    set(descriptor, IPPROTO_IPV6, IPV6_V6ONLY, options.ipv6_only ? 1 : 0);
+  const auto user_timeout =
+      std::chrono::duration_cast<std::chrono::milliseconds>(options.user_timeout).count();
+  if (user_timeout > 0)
+    set(descriptor, IPPROTO_TCP, TCP_USER_TIMEOUT, static_cast<int>(user_timeout));
+  if (::bind(descriptor, address.get(), address.length()) != 0 ||
+      ::listen(descriptor, options.backlog) != 0) {
     return close_and_fail(descriptor, what);
   }
   const Listener listener{descriptor, 4, Instant(), false};
@@ -54,7 +59,8 @@ Result<Descriptor> EpollLoop::listen(const Address& address, const ListenOptions
 
 Result<Descriptor> EpollLoop::listen_shared(Descriptor descriptor) {
   const Listener listener{descriptor, 4, Instant(), true};
-  if (watch_listener(listener) != 0) return close_and_fail(descriptor, "cannot watch a shared listener");
+  if (watch_listener(listener) != 0)
+    return close_and_fail(descriptor, "cannot watch a shared listener");
   flags(descriptor) = 0;
   listeners_.push_back(listener);
   return descriptor;
@@ -113,7 +119,8 @@ Result<std::unique_ptr<Loop>> make_loop(const LoopOptions& options, Waker* waker
   if (transport == nullptr) transport = make_syscall_transport();
   const int epoll = epoll_create1(EPOLL_CLOEXEC);
   if (epoll < 0) return close_and_fail(-1, "epoll_create1");
-  // A limit raised later would give numbers beyond the table; the hard limit is the last that can be met.
+  // A limit raised later would give numbers beyond the table; the hard limit is the last that can
+  // be met.
   const auto descriptors_max =
       static_cast<std::uint32_t>(std::min<std::uint64_t>(descriptor_limit().hard, 1u << 30));
   return std::unique_ptr<Loop>(

@@ -48,16 +48,28 @@ class EpollLoop : public testing::TestWithParam<Io> {
 
   void take(const Completion& completion) {
     switch (completion.kind) {
-      case Completion::Kind::kAccepted: accepted_.push_back(completion.descriptor); break;
-      case Completion::Kind::kAcceptFailed: accept_errors_.push_back(completion.error); break;
-      case Completion::Kind::kConnected: connected_[completion.descriptor] = completion.error; break;
+      case Completion::Kind::kAccepted:
+        accepted_.push_back(completion.descriptor);
+        break;
+      case Completion::Kind::kAcceptFailed:
+        accept_errors_.push_back(completion.error);
+        break;
+      case Completion::Kind::kConnected:
+        connected_[completion.descriptor] = completion.error;
+        break;
       case Completion::Kind::kReceived:
         received_[completion.descriptor] += as_text(completion.bytes);
         if (close_on_bytes_) loop_->close(completion.descriptor);
         break;
-      case Completion::Kind::kClosed: closed_[completion.descriptor] = completion.error; break;
-      case Completion::Kind::kWritable: ++writable_[completion.descriptor]; break;
-      case Completion::Kind::kWoken: ++woken_; break;
+      case Completion::Kind::kClosed:
+        closed_[completion.descriptor] = completion.error;
+        break;
+      case Completion::Kind::kWritable:
+        ++writable_[completion.descriptor];
+        break;
+      case Completion::Kind::kWoken:
+        ++woken_;
+        break;
     }
   }
 
@@ -83,9 +95,10 @@ class EpollLoop : public testing::TestWithParam<Io> {
   bool close_on_bytes_ = false;
 };
 
-INSTANTIATE_TEST_SUITE_P(Io, EpollLoop, testing::Values(Io::kUring, Io::kEpoll), [](const auto& kind) {
-  return kind.param == Io::kUring ? "uring" : "epoll";
-});
+INSTANTIATE_TEST_SUITE_P(Io, EpollLoop, testing::Values(Io::kUring, Io::kEpoll),
+                         [](const auto& kind) {
+                           return kind.param == Io::kUring ? "uring" : "epoll";
+                         });
 
 TEST_P(EpollLoop, GivesAcceptedConnectionsTheListenersUserTimeout) {
   ListenOptions options;
@@ -122,7 +135,8 @@ TEST_P(EpollLoop, TakesIpv4PeersOnAnIpv6WildcardUnlessToldOtherwise) {
 }
 
 TEST_P(EpollLoop, SleepsForLessThanAMillisecondWhenTold) {
-  // The quickest of some: a busy machine may take its time, but a wait that counts in milliseconds cannot be short.
+  // The quickest of some: a busy machine may take its time, but a wait that counts in milliseconds
+  // cannot be short.
   Duration shortest = seconds(1);
   for (int i = 0; i < 50; ++i) {
     const Instant before = monotonic_now();
@@ -279,8 +293,8 @@ TEST_P(EpollLoop, GathersArrivalsUntilItMayWake) {
 }
 
 TEST_P(EpollLoop, AnswersAndRestsWhenDescriptorsRunOut) {
-  // On a thread with a table of its own, so that the low limit meets nobody else's descriptors. The limit is the
-  // process's, but it is only looked at when a descriptor is made.
+  // On a thread with a table of its own, so that the low limit meets nobody else's descriptors. The
+  // limit is the process's, but it is only looked at when a descriptor is made.
   std::vector<int> fillers;
   const int client = ::socket(AF_INET, SOCK_STREAM, 0);
   while (true) {

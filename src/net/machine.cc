@@ -44,7 +44,8 @@ CgroupMemory cgroup_memory() {
     const std::string path = line.substr(third + 1);
     const bool v2 = controllers.empty();
     if (!v2 && controllers.find("memory") == std::string::npos) continue;
-    const std::string folder = (v2 ? "/sys/fs/cgroup" : "/sys/fs/cgroup/memory") + (path == "/" ? "" : path);
+    const std::string folder =
+        (v2 ? "/sys/fs/cgroup" : "/sys/fs/cgroup/memory") + (path == "/" ? "" : path);
     CgroupMemory here;
     here.limit = number_in(folder + (v2 ? "/memory.max" : "/memory.limit_in_bytes"), here.limit);
     here.used = number_in(folder + (v2 ? "/memory.current" : "/memory.usage_in_bytes"), 0);
@@ -55,7 +56,9 @@ CgroupMemory cgroup_memory() {
 
 }  // namespace
 
-std::uint64_t memory_total() { return std::min(kilobytes_of("/proc/meminfo", "MemTotal"), cgroup_memory().limit); }
+std::uint64_t memory_total() {
+  return std::min(kilobytes_of("/proc/meminfo", "MemTotal"), cgroup_memory().limit);
+}
 
 std::uint64_t memory_available() {
   const CgroupMemory group = cgroup_memory();
@@ -66,7 +69,8 @@ std::uint64_t memory_available() {
 std::uint64_t user_memory() { return kilobytes_of("/proc/self/smaps_rollup", "Pss"); }
 
 std::uint64_t kernel_bytes_per_socket() {
-  constexpr std::array<std::string_view, 5> kSlabs = {"TCP ", "sock_inode_cache ", "dentry ", "filp ", "eventpoll_epi "};
+  constexpr std::array<std::string_view, 5> kSlabs = {"TCP ", "sock_inode_cache ", "dentry ",
+                                                      "filp ", "eventpoll_epi "};
   constexpr std::uint64_t kMeasured = 3800;
   std::ifstream in("/proc/slabinfo");
   std::uint64_t sum = 0;
@@ -86,7 +90,8 @@ std::uint64_t kernel_bytes_per_socket() {
 }
 
 Conntrack conntrack() {
-  return {number_in("/proc/sys/net/netfilter/nf_conntrack_count", 0), number_in("/proc/sys/net/netfilter/nf_conntrack_max", 0)};
+  return {number_in("/proc/sys/net/netfilter/nf_conntrack_count", 0),
+          number_in("/proc/sys/net/netfilter/nf_conntrack_max", 0)};
 }
 
 OpenFiles open_files() {

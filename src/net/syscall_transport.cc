@@ -23,8 +23,9 @@ class SyscallTransport final : public Transport {
   void send(std::span<SendOperation> operations) override {
     for (SendOperation& operation : operations) {
       if (operation.count == 1) {
-        operation.result = result_of(::send(operation.descriptor, operation.pieces->iov_base,
-                                            operation.pieces->iov_len, MSG_DONTWAIT | MSG_NOSIGNAL));
+        operation.result =
+            result_of(::send(operation.descriptor, operation.pieces->iov_base,
+                             operation.pieces->iov_len, MSG_DONTWAIT | MSG_NOSIGNAL));
         continue;
       }
       msghdr message{};

@@ -1,7 +1,8 @@
 #pragma once
 
-// Many small system calls at once. Each function does what the same number of non-blocking calls would do, in their
-// order, and returns when all are done; only the price of crossing into the kernel differs.
+// Many small system calls at once. Each function does what the same number of non-blocking calls
+// would do, in their order, and returns when all are done; only the price of crossing into the
+// kernel differs.
 
 #include <sys/uio.h>
 
@@ -40,7 +41,8 @@ class Transport {
   virtual void send(std::span<SendOperation> operations) = 0;
   // Each result becomes a new non-blocking descriptor or -errno.
   virtual void accept(int listener, std::span<int> results) = 0;
-  // EPOLL_CTL_ADD of each descriptor with these events, the descriptor being the event's data. A failure becomes -errno in place.
+  // EPOLL_CTL_ADD of each descriptor with these events, the descriptor being the event's data. A
+  // failure becomes -errno in place.
   virtual void watch(int epoll, std::uint32_t events, std::span<int> descriptors) = 0;
   virtual void close(std::span<const int> descriptors) = 0;
   virtual std::string_view name() const = 0;
@@ -48,7 +50,8 @@ class Transport {
 
 // One call each: works everywhere.
 std::unique_ptr<Transport> make_syscall_transport();
-// One io_uring_enter(2) for a batch. Fails where io_uring is forbidden or lacks what is needed (Linux 6.1 and newer have it).
+// One io_uring_enter(2) for a batch. Fails where io_uring is forbidden or lacks what is needed
+// (Linux 6.1 and newer have it).
 Result<std::unique_ptr<Transport>> make_uring_transport();
 
 }  // namespace holdfast::net

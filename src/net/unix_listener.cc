@@ -22,7 +22,8 @@ sockaddr_un name_of(const std::string& path) {
   return name;
 }
 
-int call(int (*function)(int, const sockaddr*, socklen_t), int descriptor, const sockaddr_un& name) {
+int call(int (*function)(int, const sockaddr*, socklen_t), int descriptor,
+         const sockaddr_un& name) {
   return function(descriptor, reinterpret_cast<const sockaddr*>(&name), sizeof name);
 }
 
@@ -44,12 +45,14 @@ std::string clear_the_way(const std::string& path, const sockaddr_un& name) {
 
 }  // namespace
 
-Result<std::unique_ptr<UnixListener>> UnixListener::open(const std::string& path, mode_t mode, int backlog) {
+Result<std::unique_ptr<UnixListener>> UnixListener::open(const std::string& path, mode_t mode,
+                                                         int backlog) {
   const auto problem = [&](const std::string& what, int code) {
     return failure(fmt::format("cannot listen on unix:{}: {}", path, what), code);
   };
   constexpr std::size_t kPathMax = sizeof(sockaddr_un::sun_path) - 1;
-  if (path.size() > kPathMax) return problem(fmt::format("the path has more than {} bytes", kPathMax), ENAMETOOLONG);
+  if (path.size() > kPathMax)
+    return problem(fmt::format("the path has more than {} bytes", kPathMax), ENAMETOOLONG);
   const sockaddr_un name = name_of(path);
   const int descriptor = open_socket();
   if (descriptor < 0) return problem(std::strerror(errno), errno);
@@ -62,7 +65,8 @@ Result<std::unique_ptr<UnixListener>> UnixListener::open(const std::string& path
 
   if (call(::bind, descriptor, name) != 0) {
     if (errno != EADDRINUSE) return give_up(std::strerror(errno), errno);
-    if (const std::string obstacle = clear_the_way(path, name); !obstacle.empty()) return give_up(obstacle, EADDRINUSE);
+    if (const std::string obstacle = clear_the_way(path, name); !obstacle.empty())
+      return give_up(obstacle, EADDRINUSE);
     if (call(::bind, descriptor, name) != 0) return give_up(std::strerror(errno), errno);
   }
   struct stat file{};
@@ -71,7 +75,8 @@ Result<std::unique_ptr<UnixListener>> UnixListener::open(const std::string& path
   listener->inode_ = file.st_ino;
   listener->named_ = true;
   // Before listen(): until then nobody can connect, whatever the umask left open.
-  if (::chmod(path.c_str(), mode) != 0 || ::listen(descriptor, backlog) != 0) return give_up(std::strerror(errno), errno);
+  if (::chmod(path.c_str(), mode) != 0 || ::listen(descriptor, backlog) != 0)
+    return give_up(std::strerror(errno), errno);
   return listener;
 }
 

@@ -1,7 +1,8 @@
 #pragma once
 
-// A listening socket with a name in the file system: the way for a proxy on the same machine, which then needs no ports.
-// SO_REUSEPORT does not spread such sockets, so all threads accept from this one, each through a descriptor of its own.
+// A listening socket with a name in the file system: the way for a proxy on the same machine, which
+// then needs no ports. SO_REUSEPORT does not spread such sockets, so all threads accept from this
+// one, each through a descriptor of its own.
 
 #include <sys/types.h>
 
@@ -13,14 +14,16 @@
 
 namespace holdfast::net {
 
-// Open it before the threads take their private descriptor tables: then each of them has the descriptor. A thread that has its
-// table takes its own, or drops it; the one that opened it drops its own when all have started. Connections wait until the last
-// one is closed.
+// Open it before the threads take their private descriptor tables: then each of them has the
+// descriptor. A thread that has its table takes its own, or drops it; the one that opened it drops
+// its own when all have started. Connections wait until the last one is closed.
 class UnixListener {
  public:
-  // Permissions `mode` are in force before the first connection. A socket that a server left behind when it died is removed; one
-  // that somebody listens on, and any other file, is an error that names it.
-  static Result<std::unique_ptr<UnixListener>> open(const std::string& path, mode_t mode, int backlog);
+  // Permissions `mode` are in force before the first connection. A socket that a server left behind
+  // when it died is removed; one that somebody listens on, and any other file, is an error that
+  // names it.
+  static Result<std::unique_ptr<UnixListener>> open(const std::string& path, mode_t mode,
+                                                    int backlog);
   // Removes the name. Closes nothing.
   ~UnixListener();
   UnixListener(const UnixListener&) = delete;
@@ -32,12 +35,14 @@ class UnixListener {
   void drop_own() const;
   // For the thread that opened it.
   void close() const;
-  // Nobody finds it any more, and a new server may take the name. Leaves a name that is another socket's by now; sure of that
-  // only while a copy of the descriptor is open somewhere. Any thread, once or often.
+  // Nobody finds it any more, and a new server may take the name. Leaves a name that is another
+  // socket's by now; sure of that only while a copy of the descriptor is open somewhere. Any
+  // thread, once or often.
   void remove_name();
 
  private:
-  UnixListener(int descriptor, std::string path) : descriptor_(descriptor), path_(std::move(path)) {}
+  UnixListener(int descriptor, std::string path)
+      : descriptor_(descriptor), path_(std::move(path)) {}
 
   const int descriptor_;
   const std::string path_;

@@ -34,7 +34,8 @@ class UnixListenerTest : public testing::Test {
     name.sun_family = AF_UNIX;
     std::memcpy(name.sun_path, path_.data(), path_.size());
     const int descriptor = ::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (::connect(descriptor, reinterpret_cast<const sockaddr*>(&name), sizeof name) == 0) return descriptor;
+    if (::connect(descriptor, reinterpret_cast<const sockaddr*>(&name), sizeof name) == 0)
+      return descriptor;
     ::close(descriptor);
     return -1;
   }
@@ -98,14 +99,16 @@ TEST_F(UnixListenerTest, SaysWhatIsWrongWithAName) {
   EXPECT_THAT(error(folder_ + "/nowhere/socket"), HasSubstr("No such file"));
 }
 
-// Two loops that share a listener. In one thread: each is asked in turn, as two sleepers would be woken.
+// Two loops that share a listener. In one thread: each is asked in turn, as two sleepers would be
+// woken.
 TEST_F(UnixListenerTest, IsSharedOutAmongLoops) {
   const auto listener = UnixListener::open(path_, 0600, 1024).value();
   std::vector<std::unique_ptr<Loop>> loops;
   std::vector<Descriptor> shared;
   for (int i = 0; i < 2; ++i) {
     loops.push_back(make_loop({}, nullptr).value());
-    ASSERT_TRUE(loops.back()->listen_shared(shared.emplace_back(i == 0 ? listener->take_own() : ::dup(shared[0]))));
+    ASSERT_TRUE(loops.back()->listen_shared(
+        shared.emplace_back(i == 0 ? listener->take_own() : ::dup(shared[0]))));
   }
   const auto accepted = [](Loop& loop) {
     int count = 0;

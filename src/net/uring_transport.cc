@@ -1,6 +1,7 @@
-// io_uring as a way to make many calls at once, not as a way to wait: no request is ever left armed in the kernel, since
-// one per idle connection would cost 640 bytes (docs/adr/0003). Every operation here is non-blocking, so all of them are
-// done when io_uring_enter(2) returns; the wait for `count` completions only states it.
+// io_uring as a way to make many calls at once, not as a way to wait: no request is ever left armed
+// in the kernel, since one per idle connection would cost 640 bytes (docs/adr/0003). Every
+// operation here is non-blocking, so all of them are done when io_uring_enter(2) returns; the wait
+// for `count` completions only states it.
 
 #include <fmt/format.h>
 #include <liburing.h>
@@ -17,8 +18,8 @@
 namespace holdfast::net {
 namespace {
 
-// IORING_ACCEPT_DONTWAIT (Linux 6.10; newer than liburing 2.3): an empty queue answers EAGAIN. Without it the request would
-// stay armed, even though the listener is non-blocking.
+// IORING_ACCEPT_DONTWAIT (Linux 6.10; newer than liburing 2.3): an empty queue answers EAGAIN.
+// Without it the request would stay armed, even though the listener is non-blocking.
 constexpr std::uint16_t kAcceptDontWait = 1u << 1;
 // So few are cheaper as calls of their own than as a trip through the ring.
 constexpr std::size_t kFew = 2;
@@ -35,7 +36,8 @@ class UringTransport final : public Transport {
     for (std::size_t i = 0; i < operations.size(); ++i) {
       const ReceiveOperation& operation = operations[i];
       io_uring_sqe* entry = next_entry(i);
-      io_uring_prep_recv(entry, operation.descriptor, operation.into, operation.capacity, MSG_DONTWAIT);
+      io_uring_prep_recv(entry, operation.descriptor, operation.into, operation.capacity,
+                         MSG_DONTWAIT);
       entry->user_data = i;
     }
     submit(operations.size(), [&](std::size_t i, int result) { operations[i].result = result; });
@@ -53,7 +55,8 @@ class UringTransport final : public Transport {
         messages_[i] = {};
         messages_[i].msg_iov = const_cast<iovec*>(operation.pieces);
         messages_[i].msg_iovlen = operation.count;
-        io_uring_prep_sendmsg(entry, operation.descriptor, &messages_[i], MSG_DONTWAIT | MSG_NOSIGNAL);
+        io_uring_prep_sendmsg(entry, operation.descriptor, &messages_[i],
+                              MSG_DONTWAIT | MSG_NOSIGNAL);
       }
       entry->user_data = i;
     }
@@ -113,7 +116,8 @@ class UringTransport final : public Transport {
     std::size_t done = 0;
     while (done < count) {
       const int status = io_uring_submit_and_wait(&ring_, static_cast<unsigned>(count - done));
-      // EINTR: a signal; EAGAIN and EBUSY: the kernel lacks memory just now. What was queued stays queued.
+      // EINTR: a signal; EAGAIN and EBUSY: the kernel lacks memory just now. What was queued stays
+      // queued.
       CHECK(status >= 0 || status == -EINTR || status == -EAGAIN || status == -EBUSY);
       io_uring_cqe* completion;
       unsigned head;
@@ -139,15 +143,17 @@ class UringTransport final : public Transport {
 Result<std::unique_ptr<Transport>> make_uring_transport() {
   io_uring ring{};
   io_uring_params parameters{};
-  // SINGLE_ISSUER and DEFER_TASKRUN: one thread alone uses the ring, so the kernel need not lock or interrupt it.
-  // SUBMIT_ALL: one bad entry must not hold back those behind it.
-  parameters.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_SUBMIT_ALL;
+  // SINGLE_ISSUER and DEFER_TASKRUN: one thread alone uses the ring, so the kernel need not lock or
+  // interrupt it. SUBMIT_ALL: one bad entry must not hold back those behind it.
+  parameters.flags =
+      IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_SUBMIT_ALL;
   const int status = io_uring_queue_init_params(Transport::kBatch, &ring, &parameters);
   if (status < 0) {
-    return failure(fmt::format("io_uring is not to be had here: {} (kernel.io_uring_disabled, a seccomp "
-                               "filter or a kernel before 6.1)",
-                               std::strerror(-status)),
-                   -status);
+    return failure(
+        fmt::format("io_uring is not to be had here: {} (kernel.io_uring_disabled, a seccomp "
+                    "filter or a kernel before 6.1)",
+                    std::strerror(-status)),
+        -status);
   }
   io_uring_probe* probe = io_uring_get_probe_ring(&ring);
   bool complete = probe != nullptr;
@@ -158,7 +164,8 @@ Result<std::unique_ptr<Transport>> make_uring_transport() {
   if (probe != nullptr) io_uring_free_probe(probe);
   if (!complete) {
     io_uring_queue_exit(&ring);
-    return failure("this kernel's io_uring lacks an operation that is needed (recv, send, accept, epoll_ctl)");
+    return failure(
+        "this kernel's io_uring lacks an operation that is needed (recv, send, accept, epoll_ctl)");
   }
   // Saves a look-up in the descriptor table at each entry; the ring works without it too.
   io_uring_register_ring_fd(&ring);

@@ -27,7 +27,8 @@ void Waker::wake() {
 void Waker::acknowledge() {
   std::uint64_t count;
   [[maybe_unused]] const ssize_t got = ::read(descriptor_, &count, sizeof count);
-  // After the read: a wake() from here on writes again; what it announced before is seen by the caller's look.
+  // After the read: a wake() from here on writes again; what it announced before is seen by the
+  // caller's look.
   pending_.exchange(false, std::memory_order_acq_rel);
 }
 

@@ -9,8 +9,9 @@
 
 namespace holdfast::net {
 
-// An eventfd with a flag in front of it, so that many wakes between two turns cost one system call. Create all wakers
-// before the first worker takes its private descriptor table: then the descriptor has the same number in every table.
+// An eventfd with a flag in front of it, so that many wakes between two turns cost one system call.
+// Create all wakers before the first worker takes its private descriptor table: then the descriptor
+// has the same number in every table.
 class Waker {
  public:
   static Result<std::unique_ptr<Waker>> create();

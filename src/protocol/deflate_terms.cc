@@ -43,7 +43,7 @@ bool take_parameter(const ExtensionList& list, From from, DeflateTerms& terms) {
   };
   const auto take_bits = [&](std::optional<std::uint8_t>& bits, bool value_may_miss) {
     if (bits) return false;
-    bits = list.has_value()   ? read_window_bits(list.value())
+    bits = list.has_value() ? read_window_bits(list.value())
            : value_may_miss ? std::optional(kAnyWindowBits)
                             : std::nullopt;
     return bits.has_value();
@@ -133,13 +133,13 @@ DeflateTerms answer_to(const DeflateTerms& offer, const DeflatePolicy& policy) {
   return terms;
 }
 
-// RFC 7692 7.1.1, 7.1.2: what an answer must say, and must not, for an offer. Static text, or empty.
+// RFC 7692 7.1.1, 7.1.2: what an answer must say, and must not, for an offer. Static text, or
+// empty.
 std::string_view wrong_with(const DeflateTerms& answer, const DeflateTerms& offer) {
   if (offer.server_no_context_takeover && !answer.server_no_context_takeover) {
     return "the server would keep its compression window although it was asked not to";
   }
-  if (offer.server_max_window_bits &&
-      answer.server_window_bits() > *offer.server_max_window_bits) {
+  if (offer.server_max_window_bits && answer.server_window_bits() > *offer.server_max_window_bits) {
     return "the server's compression window is larger than was asked for";
   }
   if (answer.client_max_window_bits) {

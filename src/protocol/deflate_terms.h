@@ -2,8 +2,9 @@
 
 // On what terms two ends compress messages: the negotiation of permessage-deflate (RFC 7692 7.1).
 //
-//   client  permessage-deflate; server_max_window_bits=10, permessage-deflate     offers, best first
-//   server  permessage-deflate; server_max_window_bits=10                         the one it takes
+//   client  permessage-deflate; server_max_window_bits=10, permessage-deflate     offers, best
+//   first server  permessage-deflate; server_max_window_bits=10                         the one it
+//   takes
 
 #include <cstddef>
 #include <cstdint>
@@ -15,7 +16,7 @@
 
 namespace holdfast::protocol {
 
-inline constexpr std::uint8_t kWindowBitsMin = 8;  // RFC 7692 7.1.2: 256 bytes
+inline constexpr std::uint8_t kWindowBitsMin = 8;   // RFC 7692 7.1.2: 256 bytes
 inline constexpr std::uint8_t kWindowBitsMax = 15;  // 32 KiB, also where nothing is said
 // In an offer alone, "client_max_window_bits" without a value: the server may choose.
 inline constexpr std::uint8_t kAnyWindowBits = 0;

@@ -33,9 +33,8 @@ TEST(DeflateTerms, WithoutTakeoverBothSidesForgetWhateverIsOffered) {
   EXPECT_EQ(answer("permessage-deflate"), kNoTakeover);
   EXPECT_EQ(answer("permessage-deflate; client_max_window_bits"), kNoTakeover);
   EXPECT_EQ(answer("permessage-deflate; client_max_window_bits=9"), kNoTakeover);
-  EXPECT_EQ(
-      answer("permessage-deflate; client_no_context_takeover; server_no_context_takeover"),
-      kNoTakeover);
+  EXPECT_EQ(answer("permessage-deflate; client_no_context_takeover; server_no_context_takeover"),
+            kNoTakeover);
   EXPECT_EQ(answer("permessage-deflate; server_max_window_bits=10"),
             kNoTakeover + "; server_max_window_bits=10");
 }
@@ -90,8 +89,9 @@ TEST(DeflateTerms, TheFirstOfferThatCanBeKeptIsTaken) {
   EXPECT_EQ(answer("permessage-bzip2, x; y=1, permessage-deflate"), kNoTakeover);
   EXPECT_EQ(answer({{"Sec-WebSocket-Extensions", "permessage-deflate; server_max_window_bits"},
                     {"Host", "x"},
-                    {"sec-websocket-extensions", "mux, permessage-deflate; "
-                                                 "server_max_window_bits=\"14\""}},
+                    {"sec-websocket-extensions",
+                     "mux, permessage-deflate; "
+                     "server_max_window_bits=\"14\""}},
                    kLent),
             kNoTakeover + "; server_max_window_bits=14");
 }

@@ -1,5 +1,5 @@
-// Any value of Sec-WebSocket-Extensions, whole or as two fields: what is read of it stays within the
-// grammar, and an answer is always one that its own client would take.
+// Any value of Sec-WebSocket-Extensions, whole or as two fields: what is read of it stays within
+// the grammar, and an answer is always one that its own client would take.
 
 #include <algorithm>
 #include <array>
@@ -16,7 +16,8 @@ namespace {
 
 bool is_token(std::string_view text) {
   return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
-    return c > ' ' && c < 0x7F && std::string_view("\"(),/:;<=>?@[\\]{}").find(c) == std::string_view::npos;
+    return c > ' ' && c < 0x7F &&
+           std::string_view("\"(),/:;<=>?@[\\]{}").find(c) == std::string_view::npos;
   });
 }
 

@@ -72,7 +72,9 @@ TEST(ExtensionList, RefusesWhatIsNotTheGrammar) {
   EXPECT_EQ(walk("a; x y"), "a!");
   EXPECT_EQ(walk("a; =1"), "a!");
   EXPECT_EQ(walk("a, b/c"), "a!");
-  EXPECT_EQ(walk("gr\xC3\xBC" "n"), "!");
+  EXPECT_EQ(walk("gr\xC3\xBC"
+                 "n"),
+            "!");
 }
 
 TEST(ExtensionList, NeverReadsPastTheFieldsEnd) {

@@ -8,8 +8,8 @@
 namespace holdfast::protocol {
 namespace {
 
-// Splits at `separator` outside of quotes (RFC 9110 5.6.4). A quote that is not closed takes the rest along, which then
-// reads as no address.
+// Splits at `separator` outside of quotes (RFC 9110 5.6.4). A quote that is not closed takes the
+// rest along, which then reads as no address.
 std::vector<std::string_view> split(std::string_view text, char separator) {
   std::vector<std::string_view> parts;
   std::size_t begin = 0;
@@ -38,8 +38,8 @@ std::string unquoted(std::string_view text) {
   return plain;
 }
 
-// RFC 7239 6: "203.0.113.7", "203.0.113.7:50000", "[2001:db8::17]", "[2001:db8::17]:50000"; and "2001:db8::17", as
-// X-Forwarded-For has it.
+// RFC 7239 6: "203.0.113.7", "203.0.113.7:50000", "[2001:db8::17]", "[2001:db8::17]:50000"; and
+// "2001:db8::17", as X-Forwarded-For has it.
 std::optional<IpAddress> parse_node(std::string_view text) {
   if (text.starts_with('[')) {
     const std::size_t end = text.find(']');
@@ -48,7 +48,8 @@ std::optional<IpAddress> parse_node(std::string_view text) {
     return IpAddress::parse(text.substr(1, end - 1));
   }
   const std::size_t colon = text.find(':');
-  const bool has_port = colon != std::string_view::npos && text.find(':', colon + 1) == std::string_view::npos;
+  const bool has_port =
+      colon != std::string_view::npos && text.find(':', colon + 1) == std::string_view::npos;
   return IpAddress::parse(has_port ? text.substr(0, colon) : text);
 }
 
@@ -56,7 +57,8 @@ std::optional<IpAddress> parse_node(std::string_view text) {
 std::optional<IpAddress> parse_element(std::string_view element) {
   for (const std::string_view pair : split(element, ';')) {
     const std::size_t equals = pair.find('=');
-    if (equals == std::string_view::npos || !equals_ignoring_case(pair.substr(0, equals), "for")) continue;
+    if (equals == std::string_view::npos || !equals_ignoring_case(pair.substr(0, equals), "for"))
+      continue;
     return parse_node(unquoted(pair.substr(equals + 1)));
   }
   return std::nullopt;
@@ -65,7 +67,8 @@ std::optional<IpAddress> parse_element(std::string_view element) {
 }  // namespace
 
 std::optional<IpAddress> forwarded_client(std::span<const HttpHeader> headers, ForwardedField field,
-                                          std::span<const IpNetwork> trusted, std::optional<IpAddress> nearest) {
+                                          std::span<const IpNetwork> trusted,
+                                          std::optional<IpAddress> nearest) {
   const bool is_standard = field == ForwardedField::kForwarded;
   const std::string_view name = is_standard ? "forwarded" : "x-forwarded-for";
   std::optional<IpAddress> farthest = nearest;

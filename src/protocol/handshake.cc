@@ -137,8 +137,7 @@ HandshakeVerdict judge_handshake(const HttpRequest& request) {
   if (!offer.subprotocols_well_formed) {
     return {400, "Sec-WebSocket-Protocol must be a list of tokens", {}};
   }
-  if (offer.extensions &&
-      judge_extensions(request.headers) == ExtensionsVerdict::kMalformed) {
+  if (offer.extensions && judge_extensions(request.headers) == ExtensionsVerdict::kMalformed) {
     return {400, "Sec-WebSocket-Extensions is malformed", {}};
   }
   return {101, {}, offer.key};

@@ -36,7 +36,8 @@ inline constexpr std::size_t kHandshakeResponseBytesMax = 640;
 
 // Writes the whole 101 response (RFC 6455 4.2.2) to `out`, room for kHandshakeResponseBytesMax, and
 // returns its size. `subprotocol`, when not empty, is a token that the client offered, of at most
-// kSubprotocolBytesMax; `extensions` what was agreed on, of at most kExtensionsBytesMax. Any thread.
+// kSubprotocolBytesMax; `extensions` what was agreed on, of at most kExtensionsBytesMax. Any
+// thread.
 std::size_t write_handshake_response(std::byte* out, std::string_view key,
                                      std::string_view subprotocol = {},
                                      std::string_view extensions = {});

@@ -20,10 +20,11 @@ std::string http_date(std::int64_t unix_seconds) {
   const auto midnight = std::chrono::floor<std::chrono::days>(time);
   const std::chrono::year_month_day date(midnight);
   const std::chrono::hh_mm_ss clock(time - midnight);
-  return fmt::format("{}, {:02} {} {:04} {:02}:{:02}:{:02} GMT",
-                     kDays[std::chrono::weekday(midnight).c_encoding()], static_cast<unsigned>(date.day()),
-                     kMonths[static_cast<unsigned>(date.month()) - 1], static_cast<int>(date.year()),
-                     clock.hours().count(), clock.minutes().count(), clock.seconds().count());
+  return fmt::format(
+      "{}, {:02} {} {:04} {:02}:{:02}:{:02} GMT",
+      kDays[std::chrono::weekday(midnight).c_encoding()], static_cast<unsigned>(date.day()),
+      kMonths[static_cast<unsigned>(date.month()) - 1], static_cast<int>(date.year()),
+      clock.hours().count(), clock.minutes().count(), clock.seconds().count());
 }
 
 }  // namespace holdfast::protocol

@@ -29,8 +29,8 @@ std::string_view trim(std::string_view text);
 // Whether `text` is a token (RFC 9110 5.6.2), as the name of a field must be.
 bool is_token(std::string_view text);
 
-// Whether `text` may be sent as a field's value: no control character but the tab, so that it cannot
-// end its line (RFC 9110 5.5).
+// Whether `text` may be sent as a field's value: no control character but the tab, so that it
+// cannot end its line (RFC 9110 5.5).
 bool is_field_value(std::string_view text);
 
 // Compares as field names and most tokens are compared: ASCII letters without case.

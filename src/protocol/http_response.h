@@ -21,8 +21,9 @@ std::string_view status_text(int status);
 
 // A whole response. Adds Content-Length (but not to 1xx and 204, RFC 9110 8.6) and Connection:
 // keep-alive, or close, with "upgrade" listed when `headers` contain Upgrade (RFC 9110 7.8). Names
-// and values in `headers` must hold no line end: that is CHECKed, since they are ours. Without `with_body`, the answer to a HEAD
-// (RFC 9110 9.3.2): Content-Length tells of a body that is not sent.
+// and values in `headers` must hold no line end: that is CHECKed, since they are ours. Without
+// `with_body`, the answer to a HEAD (RFC 9110 9.3.2): Content-Length tells of a body that is not
+// sent.
 std::string http_response(int status, std::span<const HttpHeader> headers, std::string_view body,
                           bool keep_alive, bool with_body = true);
 

@@ -41,7 +41,8 @@ constexpr int memory_level(std::uint8_t window_bits) {
 
 std::uint8_t window_bits_of(std::size_t message_bytes) {
   std::uint8_t bits = kZlibWindowBitsMin;
-  while (bits < kWindowBitsMax && (std::size_t{1} << bits) < message_bytes + kZlibReserveBytes) ++bits;
+  while (bits < kWindowBitsMax && (std::size_t{1} << bits) < message_bytes + kZlibReserveBytes)
+    ++bits;
   return bits;
 }
 

@@ -41,9 +41,9 @@ std::string inflated(std::string_view payload, std::size_t bytes_max = kMiB) {
 std::string zlib_deflated(std::string_view message, int level = 6, int window_bits = 15,
                           int memory_level = 8, int flush = Z_SYNC_FLUSH) {
   z_stream stream{};
-  EXPECT_EQ(deflateInit2(&stream, level, Z_DEFLATED, -window_bits, memory_level,
-                         Z_DEFAULT_STRATEGY),
-            Z_OK);
+  EXPECT_EQ(
+      deflateInit2(&stream, level, Z_DEFLATED, -window_bits, memory_level, Z_DEFAULT_STRATEGY),
+      Z_OK);
   std::string out(message.size() + message.size() / 4 + 1024, '\0');
   stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(message.data()));
   stream.avail_in = static_cast<uInt>(message.size());
@@ -123,8 +123,7 @@ TEST(MessageInflater, ReadsTheRfcsHelloThatRefersToTheOneBefore) {
 }
 
 TEST(MessageInflater, ReadsTheRfcsBlockWithoutCompression) {
-  EXPECT_EQ(inflated(bytes(
-                {0x00, 0x05, 0x00, 0xfa, 0xff, 0x48, 0x65, 0x6c, 0x6c, 0x6f, 0x00})),
+  EXPECT_EQ(inflated(bytes({0x00, 0x05, 0x00, 0xfa, 0xff, 0x48, 0x65, 0x6c, 0x6c, 0x6f, 0x00})),
             "Hello");
 }
 
@@ -133,8 +132,8 @@ TEST(MessageInflater, ReadsTheRfcsFinalBlock) {
 }
 
 TEST(MessageInflater, ReadsTheRfcsTwoBlocks) {
-  EXPECT_EQ(inflated(bytes({0xf2, 0x48, 0x05, 0x00, 0x00, 0x00, 0xff, 0xff, 0xca, 0xc9, 0xc9,
-                            0x07, 0x00})),
+  EXPECT_EQ(inflated(bytes(
+                {0xf2, 0x48, 0x05, 0x00, 0x00, 0x00, 0xff, 0xff, 0xca, 0xc9, 0xc9, 0x07, 0x00})),
             "Hello");
 }
 
@@ -252,14 +251,16 @@ TEST(MessageDeflater, WithTakeoverMessagesReferToThoseBeforeThem) {
     const std::string repeated = words(150, 5);
     std::size_t first_size = 0;
     for (std::uint32_t round = 0; round < 300; ++round) {
-      const std::string message = round % 5 == 3   ? noise(round, round)
-                                  : round % 7 == 4 ? ""
+      const std::string message = round % 5 == 3    ? noise(round, round)
+                                  : round % 7 == 4  ? ""
                                   : round % 11 == 5 ? words(round * 20, round)
                                                     : repeated;
       const auto payload = deflater.deflate(as_bytes(message));
       ASSERT_TRUE(payload) << "what moved the window must be sent";
       if (round == 0) first_size = payload->size();
-      if (round == 1) { EXPECT_LT(payload->size(), first_size / 4); }
+      if (round == 1) {
+        EXPECT_LT(payload->size(), first_size / 4);
+      }
       ASSERT_EQ(inflated(inflater, as_text(*payload)), message)
           << "round " << round << ", window bits " << int{window_bits};
     }

@@ -15,8 +15,8 @@ namespace {
 // RFC 7692 7.2.2: what the sender took off the end, and the receiver puts back.
 constexpr std::array<std::byte, 4> kTail = {std::byte{0x00}, std::byte{0x00}, std::byte{0xFF},
                                             std::byte{0xFF}};
-// z_stream::data_type after inflate() (zlib.h, under Z_BLOCK): no block is open, and how many bits of
-// the last byte are not used yet.
+// z_stream::data_type after inflate() (zlib.h, under Z_BLOCK): no block is open, and how many bits
+// of the last byte are not used yet.
 constexpr int kBetweenBlocks = 128;
 constexpr int kUnusedBits = 63;
 constexpr std::size_t kOutputBytesMin = 1024;

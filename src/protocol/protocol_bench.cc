@@ -111,14 +111,16 @@ void BM_Text1024(benchmark::State& state) { receive(state, Opcode::kText, 1024, 
 void BM_Binary16MiB(benchmark::State& state) {
   receive(state, Opcode::kBinary, kLargeBytes, Role::kServer);
 }
-// A large text, unmasked and validated. Its mask leaves ASCII what was ASCII, so that it is valid each other time too.
+// A large text, unmasked and validated. Its mask leaves ASCII what was ASCII, so that it is valid
+// each other time too.
 void text(benchmark::State& state, std::size_t payload_bytes) {
   constexpr MaskKey kMild = {std::byte{1}, std::byte{2}, std::byte{3}, std::byte{4}};
   const SessionLimits limits{.message_bytes_max = kLargeBytes};
   std::vector<std::byte> buffer(kFrameHeaderBytesMax + payload_bytes, std::byte{'x'});
   write_frame_header(buffer.data(), Opcode::kText, true, payload_bytes, &kMild);
   for (auto _ : state) {
-    MutableBytes input = MutableBytes(buffer).first(frame_header_bytes(payload_bytes, true) + payload_bytes);
+    MutableBytes input =
+        MutableBytes(buffer).first(frame_header_bytes(payload_bytes, true) + payload_bytes);
     Session session(Role::kServer, &limits);
     const auto event = session.next(input);
     CHECK(event && event->kind == Event::Kind::kText);

@@ -27,7 +27,8 @@ constexpr std::size_t kInet6Bytes = 36;
 constexpr std::size_t kUnixBytes = 216;
 
 std::uint16_t big_endian(std::byte high, std::byte low) {
-  return static_cast<std::uint16_t>(std::to_integer<unsigned>(high) << 8 | std::to_integer<unsigned>(low));
+  return static_cast<std::uint16_t>(std::to_integer<unsigned>(high) << 8 |
+                                    std::to_integer<unsigned>(low));
 }
 
 // Takes one word and the space behind it; the last word has none.
@@ -47,7 +48,9 @@ std::optional<std::uint16_t> parse_port(std::string_view text) {
   return port;
 }
 
-bool is_of_family(std::string_view address, bool is_v4) { return (address.find(':') == std::string_view::npos) == is_v4; }
+bool is_of_family(std::string_view address, bool is_v4) {
+  return (address.find(':') == std::string_view::npos) == is_v4;
+}
 
 }  // namespace
 
@@ -74,7 +77,8 @@ ProxyHeaderParser::Progress ProxyHeaderParser::step(std::byte byte) {
     form_ = byte == std::byte{'P'} ? Form::kLine : Form::kBinary;
     const ProxyVersions wanted = form_ == Form::kLine ? ProxyVersions::kOne : ProxyVersions::kTwo;
     if (byte != std::byte{'P'} && byte != std::byte{'\r'}) return fail("no PROXY header");
-    if (accepted_ != ProxyVersions::kBoth && accepted_ != wanted) return fail("a PROXY header of another version");
+    if (accepted_ != ProxyVersions::kBoth && accepted_ != wanted)
+      return fail("a PROXY header of another version");
   }
   head_[size_++] = byte;
   return form_ == Form::kLine ? step_line() : step_binary();
@@ -87,7 +91,8 @@ ProxyHeaderParser::Progress ProxyHeaderParser::step_line() {
   if (size_ <= kLineStart.size()) {
     return text.back() == kLineStart[size_ - 1u] ? Progress::kMore : fail("no PROXY header");
   }
-  if (text.back() == '\n') return text[text.size() - 2] == '\r' ? finish_line() : fail("LF without CR");
+  if (text.back() == '\n')
+    return text[text.size() - 2] == '\r' ? finish_line() : fail("LF without CR");
   if (text[text.size() - 2] == '\r') return fail("CR without LF");
   return size_ < kProxyV1BytesMax ? Progress::kMore : fail("PROXY line too long");
 }
@@ -133,10 +138,15 @@ ProxyHeaderParser::Progress ProxyHeaderParser::judge_head() {
   if (version != kVersion2) return fail("unknown version of the PROXY protocol");
   if (command != kLocal && command != kProxy) return fail("unknown command in a PROXY header");
   std::size_t addresses = 0;
-  // LOCAL: the balancer speaks for itself (a health check), and whatever addresses follow are to be discarded.
+  // LOCAL: the balancer speaks for itself (a health check), and whatever addresses follow are to be
+  // discarded.
   if (command == kProxy) {
-    if (family > kUnix || transport > kTransportMost) return fail("unknown family in a PROXY header");
-    const std::size_t needed = family == kInet ? kInetBytes : family == kInet6 ? kInet6Bytes : family == kUnix ? kUnixBytes : 0;
+    if (family > kUnix || transport > kTransportMost)
+      return fail("unknown family in a PROXY header");
+    const std::size_t needed = family == kInet    ? kInetBytes
+                               : family == kInet6 ? kInet6Bytes
+                               : family == kUnix  ? kUnixBytes
+                                                  : 0;
     if (length < needed) return fail("PROXY header shorter than its addresses");
     if (family == kInet || family == kInet6) addresses = needed;
   }

@@ -1,7 +1,8 @@
 #pragma once
 
-// What a balancer says in front of a connection's first byte: whose connection it is. The PROXY protocol, versions 1 and 2, as
-// HAProxy's "The PROXY protocol" (2020/03/05) defines it; section numbers are of that paper.
+// What a balancer says in front of a connection's first byte: whose connection it is. The PROXY
+// protocol, versions 1 and 2, as HAProxy's "The PROXY protocol" (2020/03/05) defines it; section
+// numbers are of that paper.
 //
 //   v1  PROXY TCP4 203.0.113.7 192.0.2.1 50000 443\r\n
 //   v2  signature (12) | version, command | family, transport | length (2) | addresses | TLVs
@@ -20,8 +21,8 @@ namespace holdfast::protocol {
 // What a listener takes. A header is never optional: who could leave it out could also forge it.
 enum class ProxyVersions : std::uint8_t { kNone, kOne, kTwo, kBoth };
 
-inline constexpr std::size_t kProxyV1BytesMax = 107;  // 2.1: the longest line, CR LF included
-inline constexpr std::size_t kProxyV2HeadBytes = 16;  // 2.2
+inline constexpr std::size_t kProxyV1BytesMax = 107;        // 2.1: the longest line, CR LF included
+inline constexpr std::size_t kProxyV2HeadBytes = 16;        // 2.2
 inline constexpr std::size_t kProxyV2AddressBytesMax = 36;  // of those families that we read
 
 struct ProxySource {
@@ -29,7 +30,8 @@ struct ProxySource {
   std::uint16_t port;
 };
 
-// Reads one header. Holds what it needs of it (TLVs are passed over, not kept); no allocation. 160 bytes.
+// Reads one header. Holds what it needs of it (TLVs are passed over, not kept); no allocation. 160
+// bytes.
 class ProxyHeaderParser {
  public:
   enum class Progress : std::uint8_t { kMore, kDone, kError };
@@ -37,13 +39,14 @@ class ProxyHeaderParser {
   // `accepted` is not kNone.
   explicit ProxyHeaderParser(ProxyVersions accepted) : accepted_(accepted) {}
 
-  // Consumes from the front of `input`. kMore: all was taken and more is needed. kDone: `input` starts at the first byte of
-  // what the client itself sent. kError: drop the connection, for nothing that follows can be trusted (2.2). After kDone and
-  // kError it changes nothing. A wrong header is refused at its first wrong byte.
+  // Consumes from the front of `input`. kMore: all was taken and more is needed. kDone: `input`
+  // starts at the first byte of what the client itself sent. kError: drop the connection, for
+  // nothing that follows can be trusted (2.2). After kDone and kError it changes nothing. A wrong
+  // header is refused at its first wrong byte.
   Progress feed(Bytes& input);
 
-  // After kDone: the client. Nothing where the header names none (LOCAL, UNKNOWN, AF_UNSPEC, AF_UNIX): the connection's
-  // own peer counts.
+  // After kDone: the client. Nothing where the header names none (LOCAL, UNKNOWN, AF_UNSPEC,
+  // AF_UNIX): the connection's own peer counts.
   const std::optional<ProxySource>& source() const { return source_; }
   // After kError; static text.
   std::string_view error_reason() const { return error_reason_; }
@@ -62,7 +65,7 @@ class ProxyHeaderParser {
   std::string_view line() const;
 
   std::array<std::byte, kProxyV1BytesMax> head_{};
-  std::uint8_t size_ = 0;       // of head_, filled
+  std::uint8_t size_ = 0;        // of head_, filled
   std::uint8_t head_bytes_ = 0;  // v2: of head and addresses, once known
   Form form_ = Form::kUnknown;
   ProxyVersions accepted_;

@@ -1,4 +1,5 @@
-// Any bytes as a PROXY header: however they are split, the same must come of them, and a header that was taken says who it is.
+// Any bytes as a PROXY header: however they are split, the same must come of them, and a header
+// that was taken says who it is.
 
 #include <algorithm>
 #include <string>

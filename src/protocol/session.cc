@@ -151,8 +151,8 @@ bool Session::fill_header(MutableBytes& input, std::size_t size) {
   return header_size_ == size;
 }
 
-// What cannot be compressed grows; by so much at most with zlib, whatever its settings. The limit of
-// the message itself is looked at while inflating.
+// What cannot be compressed grows; by so much at most with zlib, whatever its settings. The limit
+// of the message itself is looked at while inflating.
 std::uint32_t Session::payload_bytes_max(bool compressed) const {
   const std::uint64_t bytes = limits_->message_bytes_max;
   if (!compressed) return limits_->message_bytes_max;

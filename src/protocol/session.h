@@ -30,12 +30,11 @@ enum class Role : std::uint8_t { kServer, kClient };
 
 // What a session is told, and lent.
 struct SessionLimits {
-  std::uint32_t message_bytes_max =
-      65536;                           // of one message, all fragments together and decompressed:
-                                       // beyond it, 1009
+  std::uint32_t message_bytes_max = 65536;  // of one message, all fragments together and
+                                            // decompressed: beyond it, 1009
   std::uint32_t fragments_max = 1024;  // frames of one message: beyond it, 1008
-  // Both ends agreed on permessage-deflate (RFC 7692); null: they did not. Reads a compressed message
-  // once its last byte has come, so that any number of sessions can use it in turn.
+  // Both ends agreed on permessage-deflate (RFC 7692); null: they did not. Reads a compressed
+  // message once its last byte has come, so that any number of sessions can use it in turn.
   MessageInflater* inflater = nullptr;
 };
 
@@ -71,8 +70,9 @@ class Session {
   // event's views point into `input`'s memory when a message or control frame lay whole in it, else
   // into the session or the inflater; they live until the next call of next(). Errors (an Event of
   // kViolation, told at the earliest byte that shows them, or at the last byte of a compressed
-  // message): 1002 for framing, 1007 for text that is not UTF-8 and for what is not DEFLATE, 1008 for
-  // too many fragments, 1009 for too many bytes. After kClose or kViolation all input is swallowed.
+  // message): 1002 for framing, 1007 for text that is not UTF-8 and for what is not DEFLATE, 1008
+  // for too many fragments, 1009 for too many bytes. After kClose or kViolation all input is
+  // swallowed.
   std::optional<Event> next(MutableBytes& input) {
     if (input.empty() && unburdened_) return std::nullopt;
     return next_frame(input);

@@ -1,8 +1,8 @@
 // Any bytes to a session that agreed on permessage-deflate: however they are split, the same events
-// must come, nothing is told beyond the limits, and memory stays bounded. The first two bytes choose
-// role, limits, takeover and split; the others are read as a list of (first byte, length, payload),
-// each a frame that the role accepts. With bit 4 of the first byte, payloads whose first byte has
-// RSV1 set are compressed first, so that whole messages are reached.
+// must come, nothing is told beyond the limits, and memory stays bounded. The first two bytes
+// choose role, limits, takeover and split; the others are read as a list of (first byte, length,
+// payload), each a frame that the role accepts. With bit 4 of the first byte, payloads whose first
+// byte has RSV1 set are compressed first, so that whole messages are reached.
 
 #include <simdjson.h>
 
@@ -70,9 +70,8 @@ std::vector<std::byte> framed(Bytes data, Role role, bool compresses) {
       payload = *deflater.deflate(payload);
     }
     std::byte header[kFrameHeaderBytesMax];
-    const std::size_t header_bytes =
-        write_frame_header(header, Opcode::kBinary, true, payload.size(),
-                           role == Role::kServer ? &mask : nullptr);
+    const std::size_t header_bytes = write_frame_header(
+        header, Opcode::kBinary, true, payload.size(), role == Role::kServer ? &mask : nullptr);
     header[0] = first;
     wire.insert(wire.end(), header, header + header_bytes);
     wire.insert(wire.end(), payload.begin(), payload.end());

@@ -64,8 +64,8 @@ std::string message(int opcode, std::string_view text, Role receiver = Role::kSe
   return frame(kFin | kRsv1 | opcode, deflated(text), receiver);
 }
 
-// A peer's session with what it is lent. One that is at rest is replaced by a fresh one, as a server
-// does.
+// A peer's session with what it is lent. One that is at rest is replaced by a fresh one, as a
+// server does.
 class Receiver {
  public:
   explicit Receiver(Role role = Role::kServer, SessionLimits limits = {},
@@ -129,8 +129,7 @@ void expect_violation(std::string_view wire, CloseCode code, SessionLimits limit
 // --- RFC 7692 7.2.3, frames and all
 
 TEST(SessionWithDeflate, ReadsTheRfcsHello) {
-  EXPECT_EQ(events_of(bytes({0xc1, 0x07, 0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00}),
-                      Role::kClient),
+  EXPECT_EQ(events_of(bytes({0xc1, 0x07, 0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00}), Role::kClient),
             (std::vector<Told>{{Kind::kText, "Hello"}}));
 }
 
@@ -148,12 +147,12 @@ TEST(SessionWithDeflate, ReadsTheRfcsTwoHellosOfOneWindow) {
 }
 
 TEST(SessionWithDeflate, ReadsTheRfcsUncompressedBlockAndTwoBlocks) {
-  EXPECT_EQ(events_of(bytes({0xc1, 0x0b, 0x00, 0x05, 0x00, 0xfa, 0xff, 0x48, 0x65, 0x6c, 0x6c,
-                             0x6f, 0x00}),
+  EXPECT_EQ(events_of(bytes({0xc1, 0x0b, 0x00, 0x05, 0x00, 0xfa, 0xff, 0x48, 0x65, 0x6c, 0x6c, 0x6f,
+                             0x00}),
                       Role::kClient),
             (std::vector<Told>{{Kind::kText, "Hello"}}));
-  EXPECT_EQ(events_of(bytes({0xc1, 0x0d, 0xf2, 0x48, 0x05, 0x00, 0x00, 0x00, 0xff, 0xff, 0xca,
-                             0xc9, 0xc9, 0x07, 0x00}),
+  EXPECT_EQ(events_of(bytes({0xc1, 0x0d, 0xf2, 0x48, 0x05, 0x00, 0x00, 0x00, 0xff, 0xff, 0xca, 0xc9,
+                             0xc9, 0x07, 0x00}),
                       Role::kClient),
             (std::vector<Told>{{Kind::kText, "Hello"}}));
 }
@@ -161,14 +160,14 @@ TEST(SessionWithDeflate, ReadsTheRfcsUncompressedBlockAndTwoBlocks) {
 // --- messages
 
 TEST(SessionWithDeflate, TakesCompressedAndPlainMessagesInTurn) {
-  EXPECT_EQ(events_of(message(kText, "one") + frame(kFin | kText, "two") +
-                      message(kBinary, "\xFF\xFE") + frame(kFin | kPing, "p") +
-                      frame(kFin | kBinary, "\xC0")),
-            (std::vector<Told>{{Kind::kText, "one"},
-                               {Kind::kText, "two"},
-                               {Kind::kBinary, "\xFF\xFE"},
-                               {Kind::kPing, "p"},
-                               {Kind::kBinary, "\xC0"}}));
+  EXPECT_EQ(
+      events_of(message(kText, "one") + frame(kFin | kText, "two") + message(kBinary, "\xFF\xFE") +
+                frame(kFin | kPing, "p") + frame(kFin | kBinary, "\xC0")),
+      (std::vector<Told>{{Kind::kText, "one"},
+                         {Kind::kText, "two"},
+                         {Kind::kBinary, "\xFF\xFE"},
+                         {Kind::kPing, "p"},
+                         {Kind::kBinary, "\xC0"}}));
 }
 
 TEST(SessionWithDeflate, JoinsFragmentsHoweverTheyAreCutAndLetsControlFramesThrough) {
@@ -184,10 +183,10 @@ TEST(SessionWithDeflate, JoinsFragmentsHoweverTheyAreCutAndLetsControlFramesThro
 }
 
 TEST(SessionWithDeflate, TakesEmptyMessagesInBothForms) {
-  EXPECT_EQ(events_of(frame(kFin | kRsv1 | kText, bytes({0x00})) +
-                      frame(kFin | kRsv1 | kBinary, "") +
-                      frame(kRsv1 | kText, "") + frame(kFin | kContinuation, bytes({0x00}))),
-            (std::vector<Told>{{Kind::kText, ""}, {Kind::kBinary, ""}, {Kind::kText, ""}}));
+  EXPECT_EQ(
+      events_of(frame(kFin | kRsv1 | kText, bytes({0x00})) + frame(kFin | kRsv1 | kBinary, "") +
+                frame(kRsv1 | kText, "") + frame(kFin | kContinuation, bytes({0x00}))),
+      (std::vector<Told>{{Kind::kText, ""}, {Kind::kBinary, ""}, {Kind::kText, ""}}));
 }
 
 TEST(SessionWithDeflate, ServesManyPeersWithOneInflater) {
@@ -244,8 +243,7 @@ TEST(SessionWithDeflate, RefusesRsv1OnContinuationsAndControlFrames) {
 
 TEST(SessionWithDeflate, RefusesTheOtherReservedBitsStill) {
   for (const int reserved : {0x20, 0x10, 0x30, 0x60, 0x50, 0x70}) {
-    expect_violation(frame(kFin | reserved | kText, deflated("Hello")),
-                     CloseCode::kProtocolError);
+    expect_violation(frame(kFin | reserved | kText, deflated("Hello")), CloseCode::kProtocolError);
   }
 }
 
@@ -263,8 +261,12 @@ TEST(SessionWithDeflate, RefusesRsv1WithoutAnAgreement) {
 TEST(SessionWithDeflate, ChecksUtf8AfterInflating) {
   expect_violation(message(kText, "no text \xC0\xAF"), CloseCode::kInvalidPayload);
   expect_violation(message(kText, "cut \xE2\x82"), CloseCode::kInvalidPayload);
-  EXPECT_EQ(events_of(message(kText, "Gr\xC3\xBC\xC3\x9F" "e")),
-            (std::vector<Told>{{Kind::kText, "Gr\xC3\xBC\xC3\x9F" "e"}}));
+  EXPECT_EQ(events_of(message(kText,
+                              "Gr\xC3\xBC\xC3\x9F"
+                              "e")),
+            (std::vector<Told>{{Kind::kText,
+                                "Gr\xC3\xBC\xC3\x9F"
+                                "e"}}));
 }
 
 TEST(SessionWithDeflate, ChecksUtf8OfAPlainMessageBehindACompressedOne) {
@@ -290,8 +292,8 @@ TEST(SessionWithDeflate, StopsABombAtTheMessageLimit) {
 
 TEST(SessionWithDeflate, RefusesACompressedFrameThatNoMessageOfTheLimitNeeds) {
   const SessionLimits limits{.message_bytes_max = 1000};
-  expect_violation(frame(kFin | kRsv1 | kBinary, std::string(1205, 'x')),
-                   CloseCode::kMessageTooBig, limits);
+  expect_violation(frame(kFin | kRsv1 | kBinary, std::string(1205, 'x')), CloseCode::kMessageTooBig,
+                   limits);
   expect_violation(frame(kRsv1 | kBinary, std::string(800, 'x')) +
                        frame(kFin | kContinuation, std::string(800, 'x')),
                    CloseCode::kMessageTooBig, limits);

@@ -4,11 +4,13 @@
 
 namespace holdfast::server {
 
-// A shard's lock, for one scope. Waiters sleep in the kernel: with more workers than CPUs the holder may not be running.
+// A shard's lock, for one scope. Waiters sleep in the kernel: with more workers than CPUs the
+// holder may not be running.
 class AddressCounts::Hold {
  public:
   explicit Hold(Shard& shard) : flag_(shard.held) {
-    while (flag_.test_and_set(std::memory_order_acquire)) flag_.wait(true, std::memory_order_relaxed);
+    while (flag_.test_and_set(std::memory_order_acquire))
+      flag_.wait(true, std::memory_order_relaxed);
   }
   ~Hold() {
     flag_.clear(std::memory_order_release);

@@ -1,6 +1,7 @@
 #pragma once
 
-// How many connections each peer address has now: exact, and as large as the number of different addresses that are connected.
+// How many connections each peer address has now: exact, and as large as the number of different
+// addresses that are connected.
 
 #include <array>
 #include <atomic>
@@ -14,8 +15,8 @@
 
 namespace holdfast::server {
 
-// Shared by all workers. Addresses are spread over shards, each under a lock of its own that is held for one look into a hash
-// map; only a server with a limit per address has it at all.
+// Shared by all workers. Addresses are spread over shards, each under a lock of its own that is
+// held for one look into a hash map; only a server with a limit per address has it at all.
 class AddressCounts {
  public:
   // What a connection keeps so that it can leave: 4 bytes. Never 0.
@@ -24,7 +25,8 @@ class AddressCounts {
   // `most`: connections of one address, at least 1.
   explicit AddressCounts(std::uint32_t most) : most_(most) {}
 
-  // One more from this address, which is counted until leave(); nothing when it has as many as it may.
+  // One more from this address, which is counted until leave(); nothing when it has as many as it
+  // may.
   std::optional<Place> enter(const IpAddress& address);
   void leave(Place place);
   // Different addresses that are counted now. For tests and figures.

@@ -8,7 +8,8 @@ namespace holdfast::server {
 namespace {
 
 IpAddress address(std::uint32_t number) {
-  const std::array bytes = {std::byte{10}, std::byte(number >> 16), std::byte(number >> 8), std::byte(number)};
+  const std::array bytes = {std::byte{10}, std::byte(number >> 16), std::byte(number >> 8),
+                            std::byte(number)};
   return IpAddress::from_v4(bytes);
 }
 
@@ -25,7 +26,8 @@ TEST(AddressCounts, LetAnAddressHaveItsShareAndNoMore) {
 }
 
 TEST(AddressCounts, NeverMistakeOneAddressForAnother) {
-  // Far more than there are shards, and more than any table of hashes of a reasonable size could keep apart.
+  // Far more than there are shards, and more than any table of hashes of a reasonable size could
+  // keep apart.
   constexpr std::uint32_t kAddresses = 200'000;
   AddressCounts counts(1);
   std::vector<AddressCounts::Place> places;
@@ -58,7 +60,8 @@ TEST(AddressCounts, AreExactAcrossThreads) {
   const auto crowd = [&] {
     for (int i = 0; i < 2000; ++i) {
       if (const auto place = counts.enter(address(7))) ++let_in;
-      if (const auto place = counts.enter(address(static_cast<std::uint32_t>(1000 + i)))) counts.leave(*place);
+      if (const auto place = counts.enter(address(static_cast<std::uint32_t>(1000 + i))))
+        counts.leave(*place);
     }
   };
   std::thread other(crowd);

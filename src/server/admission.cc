@@ -3,18 +3,22 @@
 namespace holdfast::server {
 
 Admission::Admission(const AdmissionLimits& limits) : limits_(limits) {
-  if (limits.per_address_max > 0) per_address_ = std::make_unique<AddressCounts>(limits.per_address_max);
+  if (limits.per_address_max > 0)
+    per_address_ = std::make_unique<AddressCounts>(limits.per_address_max);
 }
 
 bool Admission::take_handshake(Instant now) {
   if (limits_.handshakes_per_second_max == 0) return true;
   const auto second = static_cast<std::uint64_t>(
-      std::chrono::duration_cast<std::chrono::seconds>(now.time_since_epoch()).count() & 0xFFFFFFFF);
+      std::chrono::duration_cast<std::chrono::seconds>(now.time_since_epoch()).count() &
+      0xFFFFFFFF);
   std::uint64_t seen = handshakes_.load(std::memory_order_relaxed);
   while (true) {
     const std::uint64_t count = seen >> 32 == second ? seen & 0xFFFFFFFF : 0;
     if (count >= limits_.handshakes_per_second_max) return false;
-    if (handshakes_.compare_exchange_weak(seen, second << 32 | (count + 1), std::memory_order_relaxed)) return true;
+    if (handshakes_.compare_exchange_weak(seen, second << 32 | (count + 1),
+                                          std::memory_order_relaxed))
+      return true;
   }
 }
 

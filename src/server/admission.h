@@ -15,7 +15,7 @@ namespace holdfast::server {
 
 struct AdmissionLimits {
   std::uint64_t connections_max;
-  std::uint32_t per_address_max;         // 0: no limit
+  std::uint32_t per_address_max;            // 0: no limit
   std::uint32_t handshakes_per_second_max;  // 0: no limit
 };
 
@@ -28,7 +28,8 @@ class Admission {
   std::optional<Refusal> enter(Instant now);
   void leave() { connections_.fetch_sub(1, std::memory_order_relaxed); }
 
-  // Null without a limit per address. Apart from enter(): who a peer is may be known only later, when a proxy has said so.
+  // Null without a limit per address. Apart from enter(): who a peer is may be known only later,
+  // when a proxy has said so.
   AddressCounts* per_address() { return per_address_.get(); }
   std::uint64_t connections() const { return connections_.load(std::memory_order_relaxed); }
   std::uint64_t connections_max() const { return limits_.connections_max; }

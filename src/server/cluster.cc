@@ -17,13 +17,17 @@ constexpr std::size_t kListenersMax = 255;
 constexpr std::uint64_t kBacklogMax = 65'535;
 // Static storage: the loop sends it when nothing else can be done any more.
 constexpr std::string_view kEmergencyAnswer =
-    "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+    "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\nConnection: "
+    "close\r\n\r\n";
 
 net::Io io_of(IoChoice choice) {
   switch (choice) {
-    case IoChoice::kAuto: return net::Io::kAuto;
-    case IoChoice::kUring: return net::Io::kUring;
-    case IoChoice::kEpoll: return net::Io::kEpoll;
+    case IoChoice::kAuto:
+      return net::Io::kAuto;
+    case IoChoice::kUring:
+      return net::Io::kUring;
+    case IoChoice::kEpoll:
+      return net::Io::kEpoll;
   }
   return net::Io::kAuto;
 }
@@ -54,21 +58,25 @@ WorkerSettings Cluster::worker_settings() const {
   settings.conflate = options_.queue_full == QueueFullPolicy::kConflate;
   settings.message_rate_max = options_.message_rate_max;
   settings.byte_rate_max = options_.byte_rate_max;
-  settings.retry_after_seconds = std::to_string(std::chrono::ceil<std::chrono::seconds>(options_.retry_after).count());
+  settings.retry_after_seconds =
+      std::to_string(std::chrono::ceil<std::chrono::seconds>(options_.retry_after).count());
   settings.http.head_bytes_max = options_.head_bytes_max;
   settings.http.headers_max = options_.headers_max;
   settings.http.body_bytes_max = options_.message_bytes_max;
   settings.session.message_bytes_max = options_.message_bytes_max;
   settings.session.fragments_max = options_.fragments_max;
   if (options_.deflate != DeflateChoice::kOff) {
-    settings.deflate = protocol::DeflatePolicy{options_.deflate == DeflateChoice::kTakeover,
-                                               static_cast<std::uint8_t>(options_.deflate_window_bits)};
+    settings.deflate =
+        protocol::DeflatePolicy{options_.deflate == DeflateChoice::kTakeover,
+                                static_cast<std::uint8_t>(options_.deflate_window_bits)};
   }
-  settings.descriptors = static_cast<std::uint32_t>(std::min<std::uint64_t>(descriptor_limit_, 1u << 30));
+  settings.descriptors =
+      static_cast<std::uint32_t>(std::min<std::uint64_t>(descriptor_limit_, 1u << 30));
   settings.connections_max = sizing_.connections_per_worker_max;
   settings.workers = sizing_.workers;
-  settings.forwarded_field = options_.forwarded_header == ForwardedHeader::kForwarded ? protocol::ForwardedField::kForwarded
-                                                                                       : protocol::ForwardedField::kXForwardedFor;
+  settings.forwarded_field = options_.forwarded_header == ForwardedHeader::kForwarded
+                                 ? protocol::ForwardedField::kForwarded
+                                 : protocol::ForwardedField::kXForwardedFor;
   settings.trusted_proxies = trusted_proxies_;
   settings.trusts_unix = trusts_unix_;
   settings.origins = origins_;
@@ -80,7 +88,9 @@ std::optional<std::string> Cluster::read_trusted_proxies() {
     const auto network = IpNetwork::parse(text);
     if (network) trusted_proxies_.push_back(*network);
     if (text == "unix") trusts_unix_ = true;
-    if (!network && text != "unix") return fmt::format("trusted_proxies: '{}' is no network; write 10.0.0.0/8, ::1 or unix", text);
+    if (!network && text != "unix")
+      return fmt::format("trusted_proxies: '{}' is no network; write 10.0.0.0/8, ::1 or unix",
+                         text);
   }
   return std::nullopt;
 }
@@ -89,7 +99,8 @@ std::optional<std::string> Cluster::prepare() {
   if (auto problem = read_listeners()) return problem;
   if (auto problem = read_trusted_proxies()) return problem;
   descriptor_limit_ = net::raise_descriptor_limit().soft;
-  const Machine machine{std::max(1u, std::thread::hardware_concurrency()), descriptor_limit_, net::memory_available()};
+  const Machine machine{std::max(1u, std::thread::hardware_concurrency()), descriptor_limit_,
+                        net::memory_available()};
   auto sizing = size_up(options_, machine);
   if (!sizing) return sizing.error().message;
   sizing_ = std::move(*sizing);
@@ -98,7 +109,8 @@ std::optional<std::string> Cluster::prepare() {
     if (!origin) return fmt::format("origins: {}", origin.error().message);
     origins_.push_back(std::move(*origin));
   }
-  admission_ = std::make_unique<Admission>(AdmissionLimits{sizing_.connections_max, options_.connections_per_ip_max,
+  admission_ = std::make_unique<Admission>(AdmissionLimits{sizing_.connections_max,
+                                                           options_.connections_per_ip_max,
                                                            options_.handshakes_per_second_max});
   admin_admission_ = std::make_unique<Admission>(AdmissionLimits{kAdminConnectionsMax, 0, 0});
 
@@ -129,8 +141,8 @@ std::optional<std::string> Cluster::start() {
     close_unix_listeners();
     return problem;
   }
-  // One after the other: the first one's port is the others', where the kernel chooses it, and each takes its private table
-  // before the next has opened anything.
+  // One after the other: the first one's port is the others', where the kernel chooses it, and each
+  // takes its private table before the next has opened anything.
   for (const auto& thread : threads_) {
     if (auto problem = launch(*thread)) {
       stop();
@@ -154,7 +166,8 @@ std::optional<std::string> Cluster::read_listeners() {
     if (!spec) return fmt::format("listen: {}", spec.error().message);
     listeners_.push_back(std::move(*spec));
   }
-  if (listeners_.size() > kListenersMax) return fmt::format("listen: {} addresses are more than {}", listeners_.size(), kListenersMax);
+  if (listeners_.size() > kListenersMax)
+    return fmt::format("listen: {} addresses are more than {}", listeners_.size(), kListenersMax);
   return std::nullopt;
 }
 
@@ -165,7 +178,8 @@ std::optional<std::string> Cluster::open_unix_listeners() {
     if (!spec.is_unix()) continue;
     // One queue for all workers: the kernel caps it (net.core.somaxconn).
     const std::uint64_t backlog = std::uint64_t{options_.backlog} * sizing_.workers;
-    auto opened = net::UnixListener::open(std::string(spec.path()), spec.mode, static_cast<int>(std::min(backlog, kBacklogMax)));
+    auto opened = net::UnixListener::open(std::string(spec.path()), spec.mode,
+                                          static_cast<int>(std::min(backlog, kBacklogMax)));
     if (!opened) return fmt::format("listen {}: {}", spec.address, opened.error().message);
     unix_listeners_.back() = std::move(*opened);
   }
@@ -179,15 +193,18 @@ void Cluster::close_unix_listeners() const {
   }
 }
 
-std::optional<std::string> Cluster::open_listener(const Thread& thread, net::Loop& loop, Worker& worker, ListenerSpec& spec) {
-  const std::string option = fmt::format("{} {}", thread.is_admin ? "admin" : "listen", spec.address);
+std::optional<std::string> Cluster::open_listener(const Thread& thread, net::Loop& loop,
+                                                  Worker& worker, ListenerSpec& spec) {
+  const std::string option =
+      fmt::format("{} {}", thread.is_admin ? "admin" : "listen", spec.address);
   const auto address = net::Address::parse(spec.address);
   if (!address) return fmt::format("{}: {}", option, address.error().message);
   net::ListenOptions options;
   options.backlog = static_cast<int>(options_.backlog);
   options.ipv6_only = spec.ipv6_only;
   options.user_timeout = options_.unsent_timeout;
-  // Without it for the first worker, two servers could share a port unseen. It must be on for all, so look before.
+  // Without it for the first worker, two servers could share a port unseen. It must be on for all,
+  // so look before.
   options.reuse_port = !thread.is_admin;
   if (thread.index == 0 && address->port() != 0) {
     net::ListenOptions alone = options;
@@ -206,7 +223,8 @@ std::optional<std::string> Cluster::open_listener(const Thread& thread, net::Loo
   return std::nullopt;
 }
 
-std::optional<std::string> Cluster::open_listeners(const Thread& thread, net::Loop& loop, Worker& worker) {
+std::optional<std::string> Cluster::open_listeners(const Thread& thread, net::Loop& loop,
+                                                   Worker& worker) {
   if (thread.is_admin) {
     for (const auto& listener : unix_listeners_) {
       if (listener != nullptr) listener->drop_own();
@@ -221,7 +239,8 @@ std::optional<std::string> Cluster::open_listeners(const Thread& thread, net::Lo
       if (auto problem = open_listener(thread, loop, worker, listeners_[i])) return problem;
     } else {
       const auto listener = loop.listen_shared(unix_listeners_[i]->take_own());
-      if (!listener) return fmt::format("listen {}: {}", listeners_[i].address, listener.error().message);
+      if (!listener)
+        return fmt::format("listen {}: {}", listeners_[i].address, listener.error().message);
       worker.add_listener(*listener, {listeners_[i].proxy, true});
     }
     if (thread.index == 0) addresses_.push_back(listeners_[i].address);
@@ -230,7 +249,8 @@ std::optional<std::string> Cluster::open_listeners(const Thread& thread, net::Lo
 }
 
 void Cluster::run(Thread& thread) {
-  if (auto table = net::take_private_descriptor_table(); !table) return thread.started.set_value(table.error().message);
+  if (auto table = net::take_private_descriptor_table(); !table)
+    return thread.started.set_value(table.error().message);
   net::LoopOptions loop_options;
   loop_options.io = io_of(options_.io);
   loop_options.emergency_answer = as_bytes(kEmergencyAnswer);
@@ -242,9 +262,12 @@ void Cluster::run(Thread& thread) {
     settings.connections_max = kAdminConnectionsMax;
     settings.ping_interval = Duration(0);
   }
-  Worker worker(settings, thread.is_admin ? admin_router_ : router_, thread.is_admin ? *admin_admission_ : *admission_, **loop,
-                *mailboxes_[thread.index], *broker_, static_cast<std::uint32_t>(thread.index), *thread.counters);
-  if (auto problem = open_listeners(thread, **loop, worker)) return thread.started.set_value(std::move(problem));
+  Worker worker(settings, thread.is_admin ? admin_router_ : router_,
+                thread.is_admin ? *admin_admission_ : *admission_, **loop,
+                *mailboxes_[thread.index], *broker_, static_cast<std::uint32_t>(thread.index),
+                *thread.counters);
+  if (auto problem = open_listeners(thread, **loop, worker))
+    return thread.started.set_value(std::move(problem));
   if (thread.index == 0) io_name_ = (*loop)->io_name();
   thread.started.set_value(std::nullopt);
 
@@ -278,14 +301,16 @@ void Cluster::stop() {
   }
 }
 
-bool Cluster::publish(std::string_view topic, MessageKind kind, std::span<const std::byte> payload, const PublishOptions& options) {
+bool Cluster::publish(std::string_view topic, MessageKind kind, std::span<const std::byte> payload,
+                      const PublishOptions& options) {
   if (broker_ == nullptr) return false;  // not started yet: nobody is there
   return broker_->publish(make_publication(topic, kind, payload, options)) == 0;
 }
 
 bool Cluster::post(PeerId peer, std::function<void(Peer&)> act) {
   // mailboxes_ is complete before the first id can be handed out.
-  if (!peer || peer.worker >= mailboxes_.size() || stop_asked_.load(std::memory_order_acquire)) return false;
+  if (!peer || peer.worker >= mailboxes_.size() || stop_asked_.load(std::memory_order_acquire))
+    return false;
   auto letter = std::make_shared<broker::Publication>();
   letter->errand = std::make_unique<const broker::Errand>(peer, std::move(act));
   return mailboxes_[peer.worker]->post(std::move(letter));

@@ -1,6 +1,7 @@
 #pragma once
 
-// The server as its parts see it: workers on their threads, what they share, and what an operator may read of them.
+// The server as its parts see it: workers on their threads, what they share, and what an operator
+// may read of them.
 
 #include <atomic>
 #include <condition_variable>
@@ -43,7 +44,9 @@ class Cluster final : public Publisher {
   const Options& options() const { return options_; }
   const Sizing& sizing() const { return sizing_; }
   const Admission& admission() const { return *admission_; }
-  const std::vector<std::unique_ptr<Counters>>& counters() const { return counters_; }  // one for each worker
+  const std::vector<std::unique_ptr<Counters>>& counters() const {
+    return counters_;
+  }  // one for each worker
   const std::vector<std::string>& addresses() const { return addresses_; }
   const std::string& admin_address() const { return admin_address_; }
   const std::string& io_name() const { return io_name_; }
@@ -64,7 +67,8 @@ class Cluster final : public Publisher {
   std::optional<std::string> launch(Thread& thread);
   void run(Thread& thread);
   std::optional<std::string> open_listeners(const Thread& thread, net::Loop& loop, Worker& worker);
-  std::optional<std::string> open_listener(const Thread& thread, net::Loop& loop, Worker& worker, ListenerSpec& spec);
+  std::optional<std::string> open_listener(const Thread& thread, net::Loop& loop, Worker& worker,
+                                           ListenerSpec& spec);
   WorkerSettings worker_settings() const;
 
   Options options_;
@@ -83,8 +87,10 @@ class Cluster final : public Publisher {
   std::vector<std::unique_ptr<Counters>> counters_;
   Counters admin_counters_;
   std::vector<std::unique_ptr<Thread>> threads_;  // the workers', then the operator's
-  std::vector<ListenerSpec> listeners_;  // a port that the kernel chose is filled in by the first worker
-  std::vector<std::unique_ptr<net::UnixListener>> unix_listeners_;  // one for each listener; null for those with a port
+  std::vector<ListenerSpec>
+      listeners_;  // a port that the kernel chose is filled in by the first worker
+  std::vector<std::unique_ptr<net::UnixListener>>
+      unix_listeners_;  // one for each listener; null for those with a port
   std::vector<std::string> addresses_;
   std::string admin_address_;
   std::string io_name_;

@@ -7,7 +7,8 @@
 
 namespace holdfast::server {
 
-// calloc: a table of this size comes from fresh zero pages, and all zero is what a free row looks like.
+// calloc: a table of this size comes from fresh zero pages, and all zero is what a free row looks
+// like.
 ConnectionTable::ConnectionTable(std::uint32_t size)
     : rows_(static_cast<Connection*>(std::calloc(size, sizeof(Connection)))), size_(size) {
   CHECK(rows_ != nullptr);

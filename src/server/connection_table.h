@@ -1,7 +1,8 @@
 #pragma once
 
-// A worker's connections, indexed by descriptor number. The kernel gives the lowest free number, so the table is dense and a
-// sweep over it is a walk through memory. Pages are touched when their first connection comes.
+// A worker's connections, indexed by descriptor number. The kernel gives the lowest free number, so
+// the table is dense and a sweep over it is a walk through memory. Pages are touched when their
+// first connection comes.
 
 #include <cstddef>
 #include <cstdint>
@@ -20,7 +21,9 @@ class ConnectionTable {
 
   Connection& operator[](int descriptor) { return rows_[descriptor]; }
   const Connection& operator[](int descriptor) const { return rows_[descriptor]; }
-  bool contains(int descriptor) const { return descriptor >= 0 && static_cast<std::uint32_t>(descriptor) < size_; }
+  bool contains(int descriptor) const {
+    return descriptor >= 0 && static_cast<std::uint32_t>(descriptor) < size_;
+  }
   // Every connection that is not kFree lies below.
   int end() const { return end_; }
   // The row leaves kFree; it is as new.

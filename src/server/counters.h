@@ -1,6 +1,7 @@
 #pragma once
 
-// What a worker counts. Only the worker's thread writes, any thread reads: plain loads and stores, no locked instruction.
+// What a worker counts. Only the worker's thread writes, any thread reads: plain loads and stores,
+// no locked instruction.
 
 #include <array>
 #include <atomic>
@@ -12,7 +13,9 @@ namespace holdfast::server {
 
 class Counter {
  public:
-  void add(std::uint64_t amount = 1) { value_.store(value_.load(std::memory_order_relaxed) + amount, std::memory_order_relaxed); }
+  void add(std::uint64_t amount = 1) {
+    value_.store(value_.load(std::memory_order_relaxed) + amount, std::memory_order_relaxed);
+  }
   void subtract(std::uint64_t amount = 1) { add(~amount + 1); }
   void set(std::uint64_t value) { value_.store(value, std::memory_order_relaxed); }
   std::uint64_t read() const { return value_.load(std::memory_order_relaxed); }
@@ -42,9 +45,9 @@ enum class Refusal : std::uint8_t {
   kProxyHeader,     // dropped: no PROXY header, or a wrong one, where the listener wants one
 };
 inline constexpr std::array<std::string_view, 17> kRefusalNames = {
-    "connections_max", "worker_full", "per_ip",  "rate",           "draining", "descriptors",    "malformed", "forbidden",
-    "not_found",       "method",      "timeout", "body_too_large", "version",  "head_too_large", "peer_left",
-    "pipelining",      "proxy_header"};
+    "connections_max", "worker_full",    "per_ip",    "rate",       "draining",    "descriptors",
+    "malformed",       "forbidden",      "not_found", "method",     "timeout",     "body_too_large",
+    "version",         "head_too_large", "peer_left", "pipelining", "proxy_header"};
 
 // Why a WebSocket ended.
 enum class Ending : std::uint8_t {
@@ -60,35 +63,36 @@ enum class Ending : std::uint8_t {
   kDrained,     // the server went away
 };
 inline constexpr std::array<std::string_view, 10> kEndingNames = {
-    "peer_closed", "peer_left", "reset", "pong_missed", "violation", "too_big", "queue_full", "too_fast", "handler", "drained"};
+    "peer_closed", "peer_left",  "reset",    "pong_missed", "violation",
+    "too_big",     "queue_full", "too_fast", "handler",     "drained"};
 
 // Loop turns by length: bucket i counts those of at most 2^i microseconds; the last takes the rest.
 inline constexpr std::size_t kTurnBuckets = 22;
 
 struct alignas(64) Counters {
-  Counter connections;      // open WebSockets now
-  Counter descriptors;      // connections of any state now
-  Counter accepted;         // TCP connections, ever
-  Counter opened;           // WebSockets, ever
+  Counter connections;  // open WebSockets now
+  Counter descriptors;  // connections of any state now
+  Counter accepted;     // TCP connections, ever
+  Counter opened;       // WebSockets, ever
   std::array<Counter, kRefusalNames.size()> refused;
   std::array<Counter, kEndingNames.size()> ended;
-  Counter requests;         // plain HTTP requests answered
+  Counter requests;  // plain HTTP requests answered
   Counter pings_sent;
   Counter pongs_received;
   Counter pongs_missed;
   Counter messages_received;
   Counter messages_sent;
-  Counter publications;     // taken from the mailbox
-  Counter publications_lost;  // the mailbox was full
-  Counter deliveries;       // messages queued for subscribers
-  Counter messages_dropped; // by the policies drop-oldest and conflate
-  Counter messages_conflated; // a newer value took their place before they were sent
+  Counter publications;            // taken from the mailbox
+  Counter publications_lost;       // the mailbox was full
+  Counter deliveries;              // messages queued for subscribers
+  Counter messages_dropped;        // by the policies drop-oldest and conflate
+  Counter messages_conflated;      // a newer value took their place before they were sent
   Counter deflate_agreed;          // WebSockets that agreed on permessage-deflate, ever
   Counter deflated_message_bytes;  // messages sent compressed: their payload before,
   Counter deflated_payload_bytes;  // and after
   Counter bytes_received;
-  Counter bytes_sent;       // handed to the transmit queue
-  Counter queued_bytes;     // waiting for slow readers now
+  Counter bytes_sent;    // handed to the transmit queue
+  Counter queued_bytes;  // waiting for slow readers now
   Counter turns;
   Counter turn_nanoseconds;
   std::array<Counter, kTurnBuckets> turn_lengths;

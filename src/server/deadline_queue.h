@@ -1,8 +1,9 @@
 #pragma once
 
-// Deadlines that all have the same length. What began first ends first, so a queue is a perfect timer wheel: 8 bytes for each
-// deadline under way, nothing to re-link. A deadline that was met stays in the queue and is recognised when its time comes: the
-// connection's `since` is another by then.
+// Deadlines that all have the same length. What began first ends first, so a queue is a perfect
+// timer wheel: 8 bytes for each deadline under way, nothing to re-link. A deadline that was met
+// stays in the queue and is recognised when its time comes: the connection's `since` is another by
+// then.
 
 #include <deque>
 #include <optional>
@@ -19,7 +20,9 @@ class DeadlineQueue {
   };
 
   explicit DeadlineQueue(Duration length)
-      : length_(length), ticks_(static_cast<std::int32_t>(std::chrono::ceil<std::chrono::milliseconds>(length).count())) {}
+      : length_(length),
+        ticks_(static_cast<std::int32_t>(
+            std::chrono::ceil<std::chrono::milliseconds>(length).count())) {}
 
   // `now` never goes back between two pushes.
   void push(int descriptor, Instant now) {

@@ -1,6 +1,7 @@
 #pragma once
 
-// A Loop without a kernel: a test says what completes and sees what was sent. Time stands still until the test moves it.
+// A Loop without a kernel: a test says what completes and sees what was sent. Time stands still
+// until the test moves it.
 
 #include <deque>
 #include <map>
@@ -15,14 +16,21 @@ namespace holdfast::server {
 class FakeLoop final : public net::Loop {
  public:
   // --- the test's side
-  void accept(int descriptor) { arrivals_.push_back({net::Completion::Kind::kAccepted, descriptor, 1000}); }
+  void accept(int descriptor) {
+    arrivals_.push_back({net::Completion::Kind::kAccepted, descriptor, 1000});
+  }
   void receive(int descriptor, std::string_view text) {
     texts_.emplace_back(text);
     auto* data = reinterpret_cast<std::byte*>(texts_.back().data());
-    arrivals_.push_back({net::Completion::Kind::kReceived, descriptor, -1, 0, {data, texts_.back().size()}});
+    arrivals_.push_back(
+        {net::Completion::Kind::kReceived, descriptor, -1, 0, {data, texts_.back().size()}});
   }
-  void end(int descriptor, int error = 0) { arrivals_.push_back({net::Completion::Kind::kClosed, descriptor, -1, error}); }
-  void make_writable(int descriptor) { arrivals_.push_back({net::Completion::Kind::kWritable, descriptor}); }
+  void end(int descriptor, int error = 0) {
+    arrivals_.push_back({net::Completion::Kind::kClosed, descriptor, -1, error});
+  }
+  void make_writable(int descriptor) {
+    arrivals_.push_back({net::Completion::Kind::kWritable, descriptor});
+  }
   void advance(Duration by) { now_ += by; }
   // How many bytes each further send to this socket is worth; then it is full.
   void limit(int descriptor, std::size_t room) { room_[descriptor] = room; }
@@ -47,8 +55,12 @@ class FakeLoop final : public net::Loop {
     arrivals_.pop_front();
     return front;
   }
-  void send(net::Descriptor descriptor, Bytes bytes, std::uint32_t tag) override { take(descriptor, {&bytes, 1}, tag); }
-  void send(net::Descriptor descriptor, std::span<const Bytes> pieces, std::uint32_t tag) override { take(descriptor, pieces, tag); }
+  void send(net::Descriptor descriptor, Bytes bytes, std::uint32_t tag) override {
+    take(descriptor, {&bytes, 1}, tag);
+  }
+  void send(net::Descriptor descriptor, std::span<const Bytes> pieces, std::uint32_t tag) override {
+    take(descriptor, pieces, tag);
+  }
   std::span<const net::Unsent> flush() override {
     reported_.swap(unsent_);
     unsent_.clear();
@@ -58,10 +70,19 @@ class FakeLoop final : public net::Loop {
   void shutdown_send(net::Descriptor descriptor) override { shut.insert(descriptor); }
   void close(net::Descriptor descriptor) override { closed.insert(descriptor); }
   void reset(net::Descriptor descriptor) override { reset_ones.insert(descriptor); }
-  Result<net::Descriptor> listen(const net::Address&, const net::ListenOptions&) override { return 1000; }
-  Result<net::Address> local_address(net::Descriptor) const override { return net::Address::ipv4(0x7F000001, 1); }
-  Result<net::Address> peer_address(net::Descriptor) const override { return net::Address::ipv4(0x7F000001, 2); }
-  Result<net::Descriptor> connect(const std::optional<net::Address>&, const net::Address&) override { return failure("no"); }
+  Result<net::Descriptor> listen(const net::Address&, const net::ListenOptions&) override {
+    return 1000;
+  }
+  Result<net::Address> local_address(net::Descriptor) const override {
+    return net::Address::ipv4(0x7F000001, 1);
+  }
+  Result<net::Address> peer_address(net::Descriptor) const override {
+    return net::Address::ipv4(0x7F000001, 2);
+  }
+  Result<net::Descriptor> connect(const std::optional<net::Address>&,
+                                  const net::Address&) override {
+    return failure("no");
+  }
   Instant now() const override { return now_; }
   Instant clock() const override { return now_; }
   std::string_view io_name() const override { return "fake"; }
@@ -75,7 +96,8 @@ class FakeLoop final : public net::Loop {
     const std::size_t taken = std::min(room, text.size());
     if (room_.contains(descriptor)) room_[descriptor] -= taken;
     sent[descriptor] += text.substr(0, taken);
-    if (taken < text.size()) unsent_.push_back({descriptor, tag, static_cast<std::uint32_t>(taken), EAGAIN});
+    if (taken < text.size())
+      unsent_.push_back({descriptor, tag, static_cast<std::uint32_t>(taken), EAGAIN});
   }
 
   bool is_behind_ = false;

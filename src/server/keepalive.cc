@@ -10,10 +10,11 @@ void Keepalive::wake(Instant now) {
   schedule(now, table_.end());
 }
 
-// How far the walk has to go to keep its pace of kPasses tables an interval. At most one whole table: after a long stall the
-// missed passes are not caught up in one burst.
+// How far the walk has to go to keep its pace of kPasses tables an interval. At most one whole
+// table: after a long stall the missed passes are not caught up in one burst.
 int Keepalive::steps_until(Instant now, int end) {
-  const double tables = static_cast<double>((now - last_run_).count()) * kPasses / static_cast<double>(interval_.count());
+  const double tables = static_cast<double>((now - last_run_).count()) * kPasses /
+                        static_cast<double>(interval_.count());
   last_run_ = now;
   const double due = std::min(tables, 1.0) * end + carried_;
   const int steps = static_cast<int>(due);

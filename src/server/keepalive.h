@@ -2,13 +2,15 @@
 
 // Finds the peers that are due for a ping, evenly over time.
 //
-// The table is walked kPasses times in each ping interval, a little at each sweep. A connection has its own phase: the pass whose
-// number is that of its run of kRun neighbours, modulo kPasses. At its phase a silent peer is pinged, so idle peers are pinged exactly
-// once an interval, and since descriptors are dense every pass has its even share of them. At other phases only a peer is pinged whose
-// silence would outgrow the interval before the next pass; it comes back into step at its next phase.
+// The table is walked kPasses times in each ping interval, a little at each sweep. A connection has
+// its own phase: the pass whose number is that of its run of kRun neighbours, modulo kPasses. At
+// its phase a silent peer is pinged, so idle peers are pinged exactly once an interval, and since
+// descriptors are dense every pass has its even share of them. At other phases only a peer is
+// pinged whose silence would outgrow the interval before the next pass; it comes back into step at
+// its next phase.
 //
-// Runs, because sockets that were made one after the other lie side by side in the kernel's memory: pinging neighbours costs 5 to 8 %
-// less than pinging every 20th.
+// Runs, because sockets that were made one after the other lie side by side in the kernel's memory:
+// pinging neighbours costs 5 to 8 % less than pinging every 20th.
 
 #include <cstdint>
 

@@ -14,7 +14,8 @@ namespace {
 using protocol::ProxyVersions;
 
 constexpr std::string_view kUnixScheme = "unix:";
-constexpr std::array<std::string_view, 4> kProxyWords = {"off", "v1", "v2", "on"};  // in the order of ProxyVersions
+constexpr std::array<std::string_view, 4> kProxyWords = {"off", "v1", "v2",
+                                                         "on"};  // in the order of ProxyVersions
 
 bool read_proxy(std::string_view value, ListenerSpec& spec) {
   const auto word = std::find(kProxyWords.begin(), kProxyWords.end(), value);
@@ -22,7 +23,9 @@ bool read_proxy(std::string_view value, ListenerSpec& spec) {
   spec.proxy = static_cast<ProxyVersions>(word - kProxyWords.begin());
   return true;
 }
-std::string proxy_text(const ListenerSpec& spec) { return std::string(kProxyWords[static_cast<std::size_t>(spec.proxy)]); }
+std::string proxy_text(const ListenerSpec& spec) {
+  return std::string(kProxyWords[static_cast<std::size_t>(spec.proxy)]);
+}
 
 bool read_ipv6_only(std::string_view value, ListenerSpec& spec) {
   if (value != "on" && value != "off") return false;
@@ -34,7 +37,8 @@ std::string ipv6_only_text(const ListenerSpec& spec) { return spec.ipv6_only ? "
 bool read_mode(std::string_view value, ListenerSpec& spec) {
   std::uint32_t mode = 0;
   const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), mode, 8);
-  if (error != std::errc() || end != value.data() + value.size() || value.size() < 3 || mode > 0777) return false;
+  if (error != std::errc() || end != value.data() + value.size() || value.size() < 3 || mode > 0777)
+    return false;
   spec.mode = mode;
   return true;
 }
@@ -42,21 +46,27 @@ std::string mode_text(const ListenerSpec& spec) { return fmt::format("{:04o}", s
 
 constexpr std::array kSettings = {
     ListenerSetting{"proxy", "on|v1|v2|off", "on", "off",
-                    "Each connection begins with a PROXY header (version 1, 2, or either) that names the client; one without is dropped.",
+                    "Each connection begins with a PROXY header (version 1, 2, or either) that "
+                    "names the client; one without is dropped.",
                     read_proxy, proxy_text},
-    ListenerSetting{"ipv6-only", "on|off", "on", "off", "An IPv6 wildcard leaves IPv4 peers to another listener.", read_ipv6_only,
+    ListenerSetting{"ipv6-only", "on|off", "on", "off",
+                    "An IPv6 wildcard leaves IPv4 peers to another listener.", read_ipv6_only,
                     ipv6_only_text},
-    ListenerSetting{"mode", "0600..0777", "", "0660", "Permissions of a unix socket: whoever may write may connect.", read_mode, mode_text},
+    ListenerSetting{"mode", "0600..0777", "", "0660",
+                    "Permissions of a unix socket: whoever may write may connect.", read_mode,
+                    mode_text},
 };
 
 const ListenerSetting* find_setting(std::string_view name) {
-  const auto found = std::find_if(kSettings.begin(), kSettings.end(), [&](const auto& setting) { return setting.name == name; });
+  const auto found = std::find_if(kSettings.begin(), kSettings.end(),
+                                  [&](const auto& setting) { return setting.name == name; });
   return found == kSettings.end() ? nullptr : &*found;
 }
 
 std::string setting_names() {
   std::string names;
-  for (const ListenerSetting& setting : kSettings) names += fmt::format("{}{}", names.empty() ? "" : ", ", setting.name);
+  for (const ListenerSetting& setting : kSettings)
+    names += fmt::format("{}{}", names.empty() ? "" : ", ", setting.name);
   return names;
 }
 
@@ -68,28 +78,36 @@ Result<void> read_address(std::string_view text, ListenerSpec& spec) {
   }
   if (const auto address = net::Address::parse(text); !address) {
     const bool is_word = text.find(':') == std::string_view::npos;
-    return failure(is_word ? fmt::format("{}, or unix:/path, and behind it the listener's settings: {}", address.error().message, setting_names())
-                           : address.error().message);
+    return failure(is_word
+                       ? fmt::format("{}, or unix:/path, and behind it the listener's settings: {}",
+                                     address.error().message, setting_names())
+                       : address.error().message);
   }
   return {};
 }
 
-Result<void> read_setting(std::string_view text, const ListenerSetting& setting, ListenerSpec& spec) {
+Result<void> read_setting(std::string_view text, const ListenerSetting& setting,
+                          ListenerSpec& spec) {
   const std::size_t equals = text.find('=');
-  const std::string_view value = equals == std::string_view::npos ? setting.bare : text.substr(equals + 1);
+  const std::string_view value =
+      equals == std::string_view::npos ? setting.bare : text.substr(equals + 1);
   if (setting.read(value, spec)) return {};
-  return failure(fmt::format("'{}' of {} is not right; give {}={}", text, spec.address, setting.name, setting.values));
+  return failure(fmt::format("'{}' of {} is not right; give {}={}", text, spec.address,
+                             setting.name, setting.values));
 }
 
 }  // namespace
 
 bool ListenerSpec::is_unix() const { return address.starts_with(kUnixScheme); }
-std::string_view ListenerSpec::path() const { return std::string_view(address).substr(kUnixScheme.size()); }
+std::string_view ListenerSpec::path() const {
+  return std::string_view(address).substr(kUnixScheme.size());
+}
 
 std::string ListenerSpec::to_string() const {
   std::string result = address;
   for (const ListenerSetting& setting : kSettings) {
-    if (const std::string value = setting.text(*this); value != setting.fallback) result += fmt::format(",{}={}", setting.name, value);
+    if (const std::string value = setting.text(*this); value != setting.fallback)
+      result += fmt::format(",{}={}", setting.name, value);
   }
   return result;
 }
@@ -106,7 +124,8 @@ Result<std::vector<ListenerSpec>> parse_listeners(std::string_view list) {
   while (true) {
     const std::size_t comma = list.find(',');
     const std::string_view part = list.substr(0, comma);
-    const ListenerSetting* setting = listeners.empty() ? nullptr : find_setting(part.substr(0, part.find('=')));
+    const ListenerSetting* setting =
+        listeners.empty() ? nullptr : find_setting(part.substr(0, part.find('=')));
     const Result<void> good = setting != nullptr ? read_setting(part, *setting, listeners.back())
                                                  : read_address(part, listeners.emplace_back());
     if (!good) return tl::unexpected(good.error());

@@ -1,8 +1,10 @@
 #pragma once
 
-// One place where peers come in, as an operator writes it: an address, and behind it what is special there.
+// One place where peers come in, as an operator writes it: an address, and behind it what is
+// special there.
 //
-//   127.0.0.1:8080    [::]:8080,ipv6-only    10.0.0.5:8081,proxy=v2    unix:/run/holdfast.sock,mode=0660,proxy
+//   127.0.0.1:8080    [::]:8080,ipv6-only    10.0.0.5:8081,proxy=v2
+//   unix:/run/holdfast.sock,mode=0660,proxy
 
 #include <cstdint>
 #include <span>
@@ -30,15 +32,15 @@ struct ListenerSpec {
   static Result<ListenerSpec> parse(std::string_view text);
 };
 
-// Several in one text: "127.0.0.1:8080,proxy,unix:/run/holdfast.sock". What is the name of a setting belongs to the address in
-// front of it.
+// Several in one text: "127.0.0.1:8080,proxy,unix:/run/holdfast.sock". What is the name of a
+// setting belongs to the address in front of it.
 Result<std::vector<ListenerSpec>> parse_listeners(std::string_view list);
 
 // One row for each setting; a new one needs nothing else.
 struct ListenerSetting {
   std::string_view name;
-  std::string_view values;   // "on|off"
-  std::string_view bare;     // what the name alone means; empty: it needs a value
+  std::string_view values;    // "on|off"
+  std::string_view bare;      // what the name alone means; empty: it needs a value
   std::string_view fallback;  // what is in force when nothing is said
   std::string_view help;
   bool (*read)(std::string_view value, ListenerSpec& spec);  // false: not one of `values`

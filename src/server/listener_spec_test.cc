@@ -16,18 +16,24 @@ std::string error(std::string_view text) {
 }
 
 TEST(ListenerSpec, IsAnAddressAndWhatIsSpecialThere) {
-  const auto listeners = parse_listeners("127.0.0.1:8080,[::1]:0,proxy,ipv6-only,unix:/run/a.sock,mode=0600,proxy=v2,10.0.0.5:1,proxy=off");
+  const auto listeners = parse_listeners(
+      "127.0.0.1:8080,[::1]:0,proxy,ipv6-only,unix:/run/"
+      "a.sock,mode=0600,proxy=v2,10.0.0.5:1,proxy=off");
   ASSERT_TRUE(listeners) << listeners.error().message;
   ASSERT_EQ(listeners->size(), 4u);
   EXPECT_EQ(listeners->at(0), (ListenerSpec{.address = "127.0.0.1:8080"}));
-  EXPECT_EQ(listeners->at(1), (ListenerSpec{.address = "[::1]:0", .proxy = ProxyVersions::kBoth, .ipv6_only = true}));
-  EXPECT_EQ(listeners->at(2), (ListenerSpec{.address = "unix:/run/a.sock", .proxy = ProxyVersions::kTwo, .mode = 0600}));
+  EXPECT_EQ(listeners->at(1),
+            (ListenerSpec{.address = "[::1]:0", .proxy = ProxyVersions::kBoth, .ipv6_only = true}));
+  EXPECT_EQ(
+      listeners->at(2),
+      (ListenerSpec{.address = "unix:/run/a.sock", .proxy = ProxyVersions::kTwo, .mode = 0600}));
   EXPECT_EQ(listeners->at(2).path(), "/run/a.sock");
   EXPECT_EQ(listeners->at(3), (ListenerSpec{.address = "10.0.0.5:1"}));
 }
 
 TEST(ListenerSpec, IsWrittenAsItIsRead) {
-  for (const char* text : {"127.0.0.1:8080", "[::]:8080,ipv6-only=on", "unix:/run/a.sock,proxy=v1,mode=0600", "10.0.0.5:1,proxy=on"}) {
+  for (const char* text : {"127.0.0.1:8080", "[::]:8080,ipv6-only=on",
+                           "unix:/run/a.sock,proxy=v1,mode=0600", "10.0.0.5:1,proxy=on"}) {
     const auto spec = ListenerSpec::parse(text);
     ASSERT_TRUE(spec) << spec.error().message;
     EXPECT_EQ(ListenerSpec::parse(spec->to_string()).value(), *spec) << text;
@@ -49,7 +55,8 @@ TEST(ListenerSpec, ASlipIsShownWithWhatWouldBeRight) {
   EXPECT_THAT(error("proxy"), AllOf(HasSubstr("'proxy' has no port"), HasSubstr("unix:/path")));
   EXPECT_THAT(error("127.0.0.1:8080,prxy"), HasSubstr("'prxy' has no port"));
   EXPECT_THAT(error("127.0.0.1:8080,prxy"), HasSubstr("proxy, ipv6-only, mode"));
-  EXPECT_THAT(error("127.0.0.1:8080,proxy=v3"), AllOf(HasSubstr("'proxy=v3' of 127.0.0.1:8080"), HasSubstr("on|v1|v2|off")));
+  EXPECT_THAT(error("127.0.0.1:8080,proxy=v3"),
+              AllOf(HasSubstr("'proxy=v3' of 127.0.0.1:8080"), HasSubstr("on|v1|v2|off")));
   EXPECT_THAT(error("unix:/a,mode"), HasSubstr("mode=0600..0777"));
   EXPECT_THAT(error("unix:/a,mode=0999"), HasSubstr("mode=0600..0777"));
   EXPECT_THAT(error("unix:"), HasSubstr("has no path"));

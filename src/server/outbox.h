@@ -1,6 +1,7 @@
 #pragma once
 
-// Bytes that a peer's socket did not take: whole buffers shared with other peers, or copies of what was not shared.
+// Bytes that a peer's socket did not take: whole buffers shared with other peers, or copies of what
+// was not shared.
 
 #include <cstdint>
 #include <deque>
@@ -14,9 +15,9 @@ class Outbox {
  public:
   struct Entry {
     SharedBytes bytes;
-    std::uint32_t sent = 0;        // of them, already taken by the socket
-    bool droppable = false;        // a message of a topic, none of it sent
-    std::uint64_t value = 0;       // what it is the newest value of; 0: of nothing
+    std::uint32_t sent = 0;   // of them, already taken by the socket
+    bool droppable = false;   // a message of a topic, none of it sent
+    std::uint64_t value = 0;  // what it is the newest value of; 0: of nothing
     Bytes rest() const { return bytes.bytes().subspan(sent); }
   };
 
@@ -27,7 +28,8 @@ class Outbox {
     bytes_ += bytes.size() - sent;
     entries_.push_back({std::move(bytes), sent, droppable && sent == 0, value});
   }
-  // Puts a newer value in the place of the one that waits. False when none waits that is still whole.
+  // Puts a newer value in the place of the one that waits. False when none waits that is still
+  // whole.
   bool replace(std::uint64_t value, const SharedBytes& bytes) {
     for (auto entry = entries_.rbegin(); entry != entries_.rend(); ++entry) {
       if (entry->value != value || !entry->droppable) continue;

@@ -19,7 +19,8 @@ TEST(PeerRates, AllowsASecondsWorthAtOnceAndThenTheRate) {
 
 TEST(PeerRates, NeverRefusesThoseWhoKeepTheRate) {
   PeerRates rates(8, 10, 0);
-  for (int i = 0; i < 10'000; ++i) ASSERT_TRUE(rates.take_message(3, kStart + i * milliseconds(100))) << i;
+  for (int i = 0; i < 10'000; ++i)
+    ASSERT_TRUE(rates.take_message(3, kStart + i * milliseconds(100))) << i;
 }
 
 TEST(PeerRates, CountsBytesOfAnySize) {

@@ -24,7 +24,9 @@ class Router {
   std::optional<std::uint8_t> find(std::string_view path) const {
     for (std::size_t i = 0; i < routes_.size(); ++i) {
       const Route& route = routes_[i];
-      const bool fits = route.open_ended ? path.size() > route.path.size() && path.starts_with(route.path) : path == route.path;
+      const bool fits = route.open_ended
+                            ? path.size() > route.path.size() && path.starts_with(route.path)
+                            : path == route.path;
       if (fits) return static_cast<std::uint8_t>(i);
     }
     return std::nullopt;

@@ -24,7 +24,8 @@ sigset_t ending_signals() {
 
 bool is_asked_to_end(std::chrono::milliseconds longest) {
   const sigset_t signals = ending_signals();
-  const timespec timeout{.tv_sec = longest.count() / 1000, .tv_nsec = longest.count() % 1000 * 1'000'000};
+  const timespec timeout{.tv_sec = longest.count() / 1000,
+                         .tv_nsec = longest.count() % 1000 * 1'000'000};
   return sigtimedwait(&signals, nullptr, &timeout) > 0;
 }
 
@@ -51,8 +52,10 @@ std::optional<std::string> Server::run(const std::function<void(const Server&)>&
     while (!is_asked_to_end(std::chrono::hours(1))) continue;
     drain();
     const Options& options = cluster_->options();
-    const Instant longest = net::monotonic_now() + options.drain_time + options.close_timeout + kDrainGrace;
-    while (!is_drained() && net::monotonic_now() < longest && !is_asked_to_end(kDrainLook)) continue;
+    const Instant longest =
+        net::monotonic_now() + options.drain_time + options.close_timeout + kDrainGrace;
+    while (!is_drained() && net::monotonic_now() < longest && !is_asked_to_end(kDrainLook))
+      continue;
     stop();
   }
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
@@ -71,9 +74,13 @@ std::uint64_t Server::connections() const { return cluster_->connections(); }
 void Server::stop() { cluster_->stop(); }
 Publisher& Server::publisher() { return *cluster_; }
 
-bool Server::post(PeerId peer, std::function<void(Peer&)> act) { return cluster_->post(peer, std::move(act)); }
+bool Server::post(PeerId peer, std::function<void(Peer&)> act) {
+  return cluster_->post(peer, std::move(act));
+}
 bool Server::send(PeerId peer, MessageKind kind, Bytes payload) {
-  return post(peer, [kind, copy = SharedBytes::copy_of(payload)](Peer& one) { one.send(kind, copy.bytes()); });
+  return post(peer, [kind, copy = SharedBytes::copy_of(payload)](Peer& one) {
+    one.send(kind, copy.bytes());
+  });
 }
 bool Server::close(PeerId peer, std::uint16_t code, std::string_view reason) {
   return post(peer, [code, copy = std::string(reason)](Peer& one) { one.close(code, copy); });

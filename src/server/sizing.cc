@@ -11,7 +11,8 @@ namespace holdfast::server {
 namespace {
 
 constexpr std::uint32_t kWorkersMax = 1024;
-// A worker's descriptors that are not peers: epoll, ring, listeners, log, reserve, and peers that are being refused.
+// A worker's descriptors that are not peers: epoll, ring, listeners, log, reserve, and peers that
+// are being refused.
 constexpr std::uint64_t kOwnDescriptors = 128;
 
 }  // namespace
@@ -28,36 +29,46 @@ Result<Sizing> size_up(const Options& options, const Machine& machine) {
     return machine.descriptors_hard > own + 16 ? machine.descriptors_hard - own : 16;
   };
   Sizing sizing{};
-  const std::uint64_t by_memory = std::max<std::uint64_t>(1000, machine.memory_available / kBytesPerConnection);
+  const std::uint64_t by_memory =
+      std::max<std::uint64_t>(1000, machine.memory_available / kBytesPerConnection);
   std::uint64_t workers = options.workers;
   if (workers == 0) {
     workers = std::max(1u, machine.cpus);
     if (options.connections_max > 0) {
-      while (workers < kWorkersMax && workers * dependable_share(room(workers)) < options.connections_max) ++workers;
+      while (workers < kWorkersMax &&
+             workers * dependable_share(room(workers)) < options.connections_max)
+        ++workers;
     }
   }
-  const std::uint64_t reachable = workers == 1 ? room(1) : workers * dependable_share(room(workers));
+  const std::uint64_t reachable =
+      workers == 1 ? room(1) : workers * dependable_share(room(workers));
   sizing.workers = static_cast<std::uint32_t>(workers);
-  sizing.connections_per_worker_max = static_cast<std::uint32_t>(std::min<std::uint64_t>(room(workers), 1u << 30));
-  sizing.connections_max = options.connections_max == 0 ? std::min(reachable, by_memory) : options.connections_max;
+  sizing.connections_per_worker_max =
+      static_cast<std::uint32_t>(std::min<std::uint64_t>(room(workers), 1u << 30));
+  sizing.connections_max =
+      options.connections_max == 0 ? std::min(reachable, by_memory) : options.connections_max;
   if (sizing.connections_max > reachable) {
     const std::string why = fmt::format(
-        "connections-max {} cannot be reached: {} worker{} with {} descriptors each (RLIMIT_NOFILE, hard) hold {}",
-        format_count(sizing.connections_max), workers, workers == 1 ? "" : "s", format_count(machine.descriptors_hard),
-        format_count(reachable));
+        "connections-max {} cannot be reached: {} worker{} with {} descriptors each "
+        "(RLIMIT_NOFILE, hard) hold {}",
+        format_count(sizing.connections_max), workers, workers == 1 ? "" : "s",
+        format_count(machine.descriptors_hard), format_count(reachable));
     if (!options.allow_fewer) {
-      return failure(fmt::format("{}. Use --workers auto, raise the limit (`holdfast doctor --connections {} --fix`), or start "
-                                 "with fewer: --allow-fewer",
-                                 why, sizing.connections_max));
+      return failure(
+          fmt::format("{}. Use --workers auto, raise the limit (`holdfast doctor --connections {} "
+                      "--fix`), or start "
+                      "with fewer: --allow-fewer",
+                      why, sizing.connections_max));
     }
     sizing.warnings.push_back(why + "; starting with that (allow-fewer)");
     sizing.connections_max = reachable;
   }
   if (sizing.connections_max > by_memory) {
-    const std::string why =
-        fmt::format("connections-max {} needs about {} of memory and {} are available: enough for {}",
-                    format_count(sizing.connections_max), format_bytes(static_cast<double>(sizing.connections_max * kBytesPerConnection)),
-                    format_bytes(static_cast<double>(machine.memory_available)), format_count(by_memory));
+    const std::string why = fmt::format(
+        "connections-max {} needs about {} of memory and {} are available: enough for {}",
+        format_count(sizing.connections_max),
+        format_bytes(static_cast<double>(sizing.connections_max * kBytesPerConnection)),
+        format_bytes(static_cast<double>(machine.memory_available)), format_count(by_memory));
     sizing.warnings.push_back(why);
   }
   return sizing;

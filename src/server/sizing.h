@@ -24,14 +24,16 @@ struct Sizing {
   std::vector<std::string> warnings;
 };
 
-// Kernel memory of one established TCP socket with epoll (3.8 KB) and Holdfast's own, with a fifth for what comes and goes.
+// Kernel memory of one established TCP socket with epoll (3.8 KB) and Holdfast's own, with a fifth
+// for what comes and goes.
 inline constexpr std::uint64_t kBytesPerConnection = 4600;
 
 // The error names the option and the remedy.
 Result<Sizing> size_up(const Options& options, const Machine& machine);
 
-// Of `descriptors`, those that a worker can count on for its share when connections fall on workers at random (SO_REUSEPORT hashes): a
-// worker gets its mean and, once in a million, five standard deviations more.
+// Of `descriptors`, those that a worker can count on for its share when connections fall on workers
+// at random (SO_REUSEPORT hashes): a worker gets its mean and, once in a million, five standard
+// deviations more.
 std::uint64_t dependable_share(std::uint64_t descriptors);
 
 }  // namespace holdfast::server

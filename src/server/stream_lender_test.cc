@@ -7,7 +7,9 @@
 namespace holdfast::server {
 namespace {
 
-int bits(std::size_t message_bytes, std::uint8_t window_bits) { return kLentWindowBits[lent_window_of(message_bytes, window_bits)]; }
+int bits(std::size_t message_bytes, std::uint8_t window_bits) {
+  return kLentWindowBits[lent_window_of(message_bytes, window_bits)];
+}
 
 TEST(StreamLender, LendsTheSmallestWindowThatSeesAllOfAMessage) {
   EXPECT_EQ(bits(1, 15), 9);
@@ -21,7 +23,8 @@ TEST(StreamLender, LendsTheSmallestWindowThatSeesAllOfAMessage) {
 TEST(StreamLender, LendsNoWindowThatAReceiverCouldNotFollow) {
   for (std::uint8_t receiver = 8; receiver <= 15; ++receiver) {
     for (std::size_t size = 1; size < 100'000; size += 37) {
-      const bool fits = bits(size, receiver) <= std::max<int>(receiver, 9) || size <= std::size_t{1} << receiver;
+      const bool fits =
+          bits(size, receiver) <= std::max<int>(receiver, 9) || size <= std::size_t{1} << receiver;
       ASSERT_TRUE(fits) << size << " bytes, receiver " << int{receiver};
     }
   }

@@ -31,7 +31,8 @@ void Windows::close(std::string_view key) {
   const auto found = windows_.find(std::string(topic_of(key)));
   if (found == windows_.end()) return;
   auto& windows = found->second;
-  const auto gone = std::find_if(windows.begin(), windows.end(), [&](const auto& window) { return window->key == key; });
+  const auto gone = std::find_if(windows.begin(), windows.end(),
+                                 [&](const auto& window) { return window->key == key; });
   if (gone == windows.end()) return;
   std::erase_if(due_, [&](const auto& due) { return due.second == gone->get(); });
   windows.erase(gone);
@@ -47,7 +48,8 @@ std::vector<std::string> Windows::keys_of(std::string_view topic) const {
   return keys;
 }
 
-std::uint32_t Windows::add(std::string_view topic, std::span<const broker::SharedPublication> run, Instant now) {
+std::uint32_t Windows::add(std::string_view topic, std::span<const broker::SharedPublication> run,
+                           Instant now) {
   std::uint32_t replaced = 0;
   if (windows_.empty()) return replaced;
   const auto found = windows_.find(std::string(topic));
@@ -59,7 +61,8 @@ std::uint32_t Windows::add(std::string_view topic, std::span<const broker::Share
   return replaced;
 }
 
-void Windows::add(Window& window, const broker::SharedPublication& publication, std::uint32_t& replaced) {
+void Windows::add(Window& window, const broker::SharedPublication& publication,
+                  std::uint32_t& replaced) {
   if (window.conflate) {
     const auto older = std::find_if(window.waiting.begin(), window.waiting.end(),
                                     [&](const auto& one) { return one->key == publication->key; });
@@ -77,7 +80,8 @@ void Windows::add(Window& window, const broker::SharedPublication& publication, 
 // A window begins with its first message; one that is full ends at once.
 void Windows::make_due(Window& window, Instant at) {
   if (window.is_due) {
-    const auto mine = std::find_if(due_.begin(), due_.end(), [&](const auto& due) { return due.second == &window; });
+    const auto mine = std::find_if(due_.begin(), due_.end(),
+                                   [&](const auto& due) { return due.second == &window; });
     if (mine->first <= at) return;
     due_.erase(mine);
   }

@@ -1,10 +1,11 @@
 #pragma once
 
-// Subscribers who take the messages of a topic together: what comes within a window leaves as one write, and those who ask for it get
-// only the newest value of each key.
+// Subscribers who take the messages of a topic together: what comes within a window leaves as one
+// write, and those who ask for it get only the newest value of each key.
 //
-// Subscribers of one topic with the same wishes form a Window. Its key is a topic of its own in the worker's TopicIndex: the name, a
-// zero byte, the wishes. So a Window costs memory once, and a subscriber no more than any other.
+// Subscribers of one topic with the same wishes form a Window. Its key is a topic of its own in the
+// worker's TopicIndex: the name, a zero byte, the wishes. So a Window costs memory once, and a
+// subscriber no more than any other.
 
 #include <map>
 #include <memory>
@@ -37,7 +38,8 @@ class Windows {
   std::vector<std::string> keys_of(std::string_view topic) const;
 
   // Messages of one topic, in their order. Returns how many older values they took the place of.
-  std::uint32_t add(std::string_view topic, std::span<const broker::SharedPublication> run, Instant now);
+  std::uint32_t add(std::string_view topic, std::span<const broker::SharedPublication> run,
+                    Instant now);
   Instant next_due() const { return due_.empty() ? kNever : due_.begin()->first; }
   // Calls deliver(key, batch) for each window that is due.
   template <class Deliver>
@@ -67,7 +69,8 @@ class Windows {
   void add(Window& window, const broker::SharedPublication& publication, std::uint32_t& replaced);
   void make_due(Window& window, Instant at);
 
-  boost::unordered_flat_map<std::string, std::vector<std::unique_ptr<Window>>> windows_;  // by topic
+  boost::unordered_flat_map<std::string, std::vector<std::unique_ptr<Window>>>
+      windows_;  // by topic
   std::multimap<Instant, Window*> due_;
 };
 

@@ -18,8 +18,9 @@ constexpr Duration kDrainStep = std::chrono::milliseconds(20);
 
 }  // namespace
 
-Worker::Worker(const WorkerSettings& settings, const Router& router, Admission& admission, net::Loop& loop,
-               broker::Mailbox& mailbox, broker::Broker& broker, std::uint32_t number, Counters& counters)
+Worker::Worker(const WorkerSettings& settings, const Router& router, Admission& admission,
+               net::Loop& loop, broker::Mailbox& mailbox, broker::Broker& broker,
+               std::uint32_t number, Counters& counters)
     : settings_(settings),
       router_(router),
       admission_(admission),
@@ -39,7 +40,8 @@ Worker::Worker(const WorkerSettings& settings, const Router& router, Admission& 
       pongs_(settings.pong_timeout),
       closes_(settings.close_timeout),
       address_places_(admission.per_address() != nullptr
-                          ? static_cast<AddressCounts::Place*>(std::calloc(settings.descriptors, sizeof(AddressCounts::Place)))
+                          ? static_cast<AddressCounts::Place*>(
+                                std::calloc(settings.descriptors, sizeof(AddressCounts::Place)))
                           : nullptr,
                       std::free) {}
 
@@ -89,7 +91,8 @@ void Worker::dispatch(const net::Completion& completion) {
       return;
     }
     case Kind::kClosed:
-      if (table_[descriptor].state != State::kFree) peer_gone(descriptor, table_[descriptor], completion.error);
+      if (table_[descriptor].state != State::kFree)
+        peer_gone(descriptor, table_[descriptor], completion.error);
       return;
     case Kind::kWritable:
       resumed_.push_back(descriptor);
@@ -105,18 +108,22 @@ void Worker::run_deadlines() {
   keepalive_.run(now, [&](int descriptor, Connection& connection) {
     counters_.pings_sent.add();
     pongs_.push(descriptor, now);
-    // One that has unsent bytes is sent nothing more: if it does not read, the ping would only lie behind them.
+    // One that has unsent bytes is sent nothing more: if it does not read, the ping would only lie
+    // behind them.
     queue(descriptor, connection, protocol::kPingFrame, -1);
   });
   while (const auto due = pongs_.pop_due(judged_at(settings_.pong_timeout))) {
     Connection& connection = table_[due->descriptor];
-    if (connection.state != State::kOpen || !connection.has(Connection::kPinged) || connection.since != due->since) continue;
+    if (connection.state != State::kOpen || !connection.has(Connection::kPinged) ||
+        connection.since != due->since)
+      continue;
     counters_.pongs_missed.add();
     release(due->descriptor, connection, Ending::kPongMissed, 1006);
   }
   while (const auto due = heads_.pop_due(judged_at(settings_.handshake_timeout))) {
     Connection& connection = table_[due->descriptor];
-    const bool waits = connection.state == State::kRequest || connection.state == State::kProxyHeader;
+    const bool waits =
+        connection.state == State::kRequest || connection.state == State::kProxyHeader;
     if (waits && connection.since == due->since) expire_head(due->descriptor, connection);
   }
   while (const auto due = closes_.pop_due(now)) {
@@ -128,8 +135,9 @@ void Worker::run_deadlines() {
   }
 }
 
-// A peer is late by the clock of a turn that had heard all: after a stall of this machine its answer may lie there, unread. Where a worker
-// stays behind, that goes on for as long as the peer was given in the first place.
+// A peer is late by the clock of a turn that had heard all: after a stall of this machine its
+// answer may lie there, unread. Where a worker stays behind, that goes on for as long as the peer
+// was given in the first place.
 Instant Worker::judged_at(Duration patience) const {
   const Instant now = loop_.now();
   return now - behind_since_ <= patience ? caught_up_ : now;
@@ -148,9 +156,10 @@ void Worker::run_drain() {
   const Duration elapsed = loop_.now() - drain_started_;
   const bool over = elapsed >= settings_.drain_time;
   const int end = table_.end();
-  const int target = over ? end
-                          : static_cast<int>(static_cast<double>(end) * static_cast<double>(elapsed.count()) /
-                                             static_cast<double>(settings_.drain_time.count()));
+  const int target =
+      over ? end
+           : static_cast<int>(static_cast<double>(end) * static_cast<double>(elapsed.count()) /
+                              static_cast<double>(settings_.drain_time.count()));
   for (; drain_cursor_ < target; ++drain_cursor_) {
     Connection& connection = table_[drain_cursor_];
     if (connection.state == State::kOpen) {
@@ -165,16 +174,20 @@ void Worker::run_drain() {
 }
 
 Instant Worker::next_due() const {
-  Instant due = std::min({keepalive_.next_due(), heads_.next_due(), closes_.next_due(), windows_.next_due()});
-  if (const Instant pong_due = pongs_.next_due(); pong_due != kNever) due = std::min(due, pong_due + kPongSlack);
+  Instant due =
+      std::min({keepalive_.next_due(), heads_.next_due(), closes_.next_due(), windows_.next_due()});
+  if (const Instant pong_due = pongs_.next_due(); pong_due != kNever)
+    due = std::min(due, pong_due + kPongSlack);
   if (draining_ && !is_empty()) due = std::min(due, loop_.now() + kDrainStep);
   return due;
 }
 
-// With keepalive alone to do, arrivals of a moment are taken together: pongs have no hurry, and a turn for each costs
-// more than the pong itself. As soon as there are messages, nobody waits; nor do newcomers, whose request comes right behind them.
+// With keepalive alone to do, arrivals of a moment are taken together: pongs have no hurry, and a
+// turn for each costs more than the pong itself. As soon as there are messages, nobody waits; nor
+// do newcomers, whose request comes right behind them.
 Instant Worker::not_before() const {
-  if (!is_busy_ || draining_ || has_newcomers_ || loop_.is_behind() || loop_.now() < prompt_until_) return Instant();
+  if (!is_busy_ || draining_ || has_newcomers_ || loop_.is_behind() || loop_.now() < prompt_until_)
+    return Instant();
   return turn_started_ + settings_.idle_batch;
 }
 
@@ -183,8 +196,10 @@ void Worker::note_turn() {
   const Duration length = now - turn_started_;
   counters_.turns.add();
   counters_.turn_nanoseconds.add(static_cast<std::uint64_t>(length.count()));
-  const auto microseconds = static_cast<std::uint64_t>(std::chrono::ceil<std::chrono::microseconds>(length).count());
-  const auto bucket = static_cast<std::size_t>(microseconds <= 1 ? 0 : std::bit_width(microseconds - 1));
+  const auto microseconds =
+      static_cast<std::uint64_t>(std::chrono::ceil<std::chrono::microseconds>(length).count());
+  const auto bucket =
+      static_cast<std::size_t>(microseconds <= 1 ? 0 : std::bit_width(microseconds - 1));
   counters_.turn_lengths[std::min(bucket, kTurnBuckets - 1)].add();
   if (now - window_started_ < kWindow) return;
   const double seconds = std::chrono::duration<double>(now - window_started_).count();

@@ -1,7 +1,7 @@
 #pragma once
 
-// One thread's share of the server: a loop, a table of connections, and the turn that joins them. Nothing here is touched by another
-// thread; the doors are the mailbox (in) and the counters (out).
+// One thread's share of the server: a loop, a table of connections, and the turn that joins them.
+// Nothing here is touched by another thread; the doors are the mailbox (in) and the counters (out).
 
 #include <atomic>
 #include <cstdint>
@@ -11,14 +11,14 @@
 #include <string_view>
 #include <vector>
 
+#include "base/ip_address.h"
 #include "broker/broker.h"
 #include "broker/mailbox.h"
 #include "net/loop.h"
-#include "base/ip_address.h"
 #include "protocol/forwarded.h"
 #include "protocol/http_request.h"
-#include "protocol/proxy_header.h"
 #include "protocol/origin.h"
+#include "protocol/proxy_header.h"
 #include "protocol/session.h"
 #include "server/admission.h"
 #include "server/belongings.h"
@@ -47,10 +47,10 @@ struct WorkerSettings {
   protocol::HttpLimits http;
   protocol::SessionLimits session;
   std::optional<protocol::DeflatePolicy> deflate;  // nothing: permessage-deflate is declined
-  std::uint32_t descriptors;       // numbers that this worker's table may hold
-  std::uint32_t connections_max;   // of this worker, those being refused not counted
+  std::uint32_t descriptors;                       // numbers that this worker's table may hold
+  std::uint32_t connections_max;  // of this worker, those being refused not counted
   std::vector<protocol::OriginPattern> origins = {};  // none: all
-  std::uint32_t workers = 1;       // in all: a fair share of a shared listener is one of so many
+  std::uint32_t workers = 1;  // in all: a fair share of a shared listener is one of so many
   // Peers whose word for who is behind them counts, and the field in which they say it.
   std::vector<IpNetwork> trusted_proxies = {};
   bool trusts_unix = false;  // the peers of unix sockets are such
@@ -63,29 +63,37 @@ struct ListenerTraits {
 };
 
 // A message on its way to everyone who wants `topic`: copied and framed once, here. Any thread.
-broker::SharedPublication make_publication(std::string_view topic, MessageKind kind, Bytes payload, const PublishOptions& options);
+broker::SharedPublication make_publication(std::string_view topic, MessageKind kind, Bytes payload,
+                                           const PublishOptions& options);
 
 class Worker final : public Publisher, private topics::TopicListener {
  public:
-  // All outlive the worker. `broker` carries what handlers publish, to this worker's mailbox too, which it knows by `number`.
-  Worker(const WorkerSettings& settings, const Router& router, Admission& admission, net::Loop& loop, broker::Mailbox& mailbox,
-         broker::Broker& broker, std::uint32_t number, Counters& counters);
+  // All outlive the worker. `broker` carries what handlers publish, to this worker's mailbox too,
+  // which it knows by `number`.
+  Worker(const WorkerSettings& settings, const Router& router, Admission& admission,
+         net::Loop& loop, broker::Mailbox& mailbox, broker::Broker& broker, std::uint32_t number,
+         Counters& counters);
   ~Worker() override;
 
-  // One round: wait, take what came, say what is due, and sleep no longer than there is nothing to do.
+  // One round: wait, take what came, say what is due, and sleep no longer than there is nothing to
+  // do.
   void turn();
-  // No more newcomers; the open ones are closed one after the other over drain_time. This worker's thread.
+  // No more newcomers; the open ones are closed one after the other over drain_time. This worker's
+  // thread.
   void drain();
   // At most 255.
-  void add_listener(net::Descriptor listener, ListenerTraits traits = {}) { listeners_.push_back({listener, traits}); }
+  void add_listener(net::Descriptor listener, ListenerTraits traits = {}) {
+    listeners_.push_back({listener, traits});
+  }
   bool is_empty() const { return counters_.descriptors.read() == 0; }
 
-  // What the next turn() will ask of the loop's wait(): when there is something to do although nothing comes, and until when
-  // arrivals may gather.
+  // What the next turn() will ask of the loop's wait(): when there is something to do although
+  // nothing comes, and until when arrivals may gather.
   Instant next_due() const;
   Instant not_before() const;
   // What Request does: who is behind a connection, as far as that can be known.
-  std::optional<IpAddress> client_address(int descriptor, const protocol::HttpRequest& request) const;
+  std::optional<IpAddress> client_address(int descriptor,
+                                          const protocol::HttpRequest& request) const;
 
   // What Peer does.
   void send(int descriptor, MessageKind kind, Bytes payload);
@@ -107,7 +115,8 @@ class Worker final : public Publisher, private topics::TopicListener {
   void run_drain();
   void note_turn();
   // worker_topics.cc
-  // What those of one agreement (Connection::deflate) are sent of a run; `held`: in the transmit queue, -1: not made yet.
+  // What those of one agreement (Connection::deflate) are sent of a run; `held`: in the transmit
+  // queue, -1: not made yet.
   struct Form {
     Bytes wire = {};
     std::int32_t held = -1;
@@ -134,17 +143,22 @@ class Worker final : public Publisher, private topics::TopicListener {
   void leave_newcomers_to_others();
   // worker_requests.cc
   void take_request(int descriptor, Connection& connection, MutableBytes bytes);
-  void take_requests(int descriptor, Connection& connection, std::unique_ptr<protocol::HttpRequestParser>& parser, Bytes& rest);
-  void continue_or_refuse(int descriptor, Connection& connection, const protocol::HttpRequest& request);
-  void answer(int descriptor, Connection& connection, protocol::HttpRequestParser& parser, Bytes& rest);
+  void take_requests(int descriptor, Connection& connection,
+                     std::unique_ptr<protocol::HttpRequestParser>& parser, Bytes& rest);
+  void continue_or_refuse(int descriptor, Connection& connection,
+                          const protocol::HttpRequest& request);
+  void answer(int descriptor, Connection& connection, protocol::HttpRequestParser& parser,
+              Bytes& rest);
   void upgrade(int descriptor, Connection& connection, const protocol::HttpRequest& request);
   void reply(int descriptor, Connection& connection, const protocol::HttpRequest& request);
-  void send_reply(int descriptor, Connection& connection, const protocol::HttpRequest& request, const Reply& answer);
-  void decline(int descriptor, Connection& connection, const protocol::HttpRequest& request, int status, Refusal reason,
-               std::string_view text);
-  void refuse(int descriptor, Connection& connection, int status, Refusal reason, std::string_view text = {},
-              bool with_body = true);
-  std::string refusal_text(int status, std::string_view text, bool keep_alive, bool with_body) const;
+  void send_reply(int descriptor, Connection& connection, const protocol::HttpRequest& request,
+                  const Reply& answer);
+  void decline(int descriptor, Connection& connection, const protocol::HttpRequest& request,
+               int status, Refusal reason, std::string_view text);
+  void refuse(int descriptor, Connection& connection, int status, Refusal reason,
+              std::string_view text = {}, bool with_body = true);
+  std::string refusal_text(int status, std::string_view text, bool keep_alive,
+                           bool with_body) const;
   void end_or_await_next(int descriptor, Connection& connection, bool keep_alive);
   static bool is_between_requests(const Connection& connection);
   void turn_away(int descriptor, Connection& connection, const Reply& reply);
@@ -155,11 +169,14 @@ class Worker final : public Publisher, private topics::TopicListener {
   void take_event(int descriptor, Connection& connection, const protocol::Event& event);
   void take_too_much(int descriptor, Connection& connection);
   void take_violation(int descriptor, Connection& connection, const protocol::Event& event);
-  void send_message(int descriptor, Connection& connection, protocol::Opcode opcode, Bytes payload, bool deflated);
+  void send_message(int descriptor, Connection& connection, protocol::Opcode opcode, Bytes payload,
+                    bool deflated);
   // worker_deflate.cc
-  std::string_view agree_on_deflate(Connection& connection, const protocol::HttpRequest& request, std::span<char> out);
+  std::string_view agree_on_deflate(Connection& connection, const protocol::HttpRequest& request,
+                                    std::span<char> out);
   const protocol::SessionLimits& session_limits(const Connection& connection) const;
-  void send_deflated(int descriptor, Connection& connection, protocol::Opcode opcode, Bytes payload);
+  void send_deflated(int descriptor, Connection& connection, protocol::Opcode opcode,
+                     Bytes payload);
   const SharedBytes& wire_for(const broker::Publication& publication, std::uint8_t deflate);
   void note_deflated(Connection& connection, const Form& form);
   // worker_sends.cc
@@ -168,7 +185,8 @@ class Worker final : public Publisher, private topics::TopicListener {
   void flush();
   void submit(int descriptor);
   void take_unsent(const net::Unsent& unsent);
-  void keep_rest(int descriptor, Connection& connection, std::uint32_t first, std::uint32_t count, std::uint32_t taken);
+  void keep_rest(int descriptor, Connection& connection, std::uint32_t first, std::uint32_t count,
+                 std::uint32_t taken);
   void end_sent();
   void resume(int descriptor, Connection& connection);
   void enforce_queue_limit(int descriptor, Connection& connection);
@@ -208,7 +226,7 @@ class Worker final : public Publisher, private topics::TopicListener {
   std::unique_ptr<protocol::HttpRequestParser> spare_parser_;
   // By descriptor, 0: not counted under an address. Only with a limit per address.
   std::unique_ptr<AddressCounts::Place, void (*)(void*)> address_places_;
-  std::uint64_t counted_ = 0;      // of this worker's connections, in Admission
+  std::uint64_t counted_ = 0;          // of this worker's connections, in Admission
   bool has_shared_newcomers_ = false;  // some came in this turn through a shared listener
 
   // Sends handed to the loop in this flush; an Unsent's tag is an index.
@@ -221,18 +239,19 @@ class Worker final : public Publisher, private topics::TopicListener {
   std::vector<int> resumed_;  // their sockets have room again
   // Tag of what resume() sends: it flushes at once, so no other is under way.
   static constexpr std::uint32_t kRetryTag = 0xFFFFFFFF;
-  std::vector<int> overfull_;  // above queue_bytes_max; dealt with after the flush, when no walk over subscribers is under way
-  std::vector<int> ended_;  // to be closed or shut down after the flush
+  std::vector<int> overfull_;  // above queue_bytes_max; dealt with after the flush, when no walk
+                               // over subscribers is under way
+  std::vector<int> ended_;     // to be closed or shut down after the flush
 
   // Gathering: when may the next turn begin?
   Instant turn_started_{};
-  Instant caught_up_{};      // the last turn that was told all that had come
-  Instant behind_since_{};   // the first one after it
-  Instant prompt_until_{};   // messages were seen: no gathering until then
+  Instant caught_up_{};         // the last turn that was told all that had come
+  Instant behind_since_{};      // the first one after it
+  Instant prompt_until_{};      // messages were seen: no gathering until then
   bool has_newcomers_ = false;  // some were accepted in this turn
   Instant window_started_{};
   std::uint32_t window_count_ = 0;
-  bool is_busy_ = false;     // enough arrivals a second for gathering to pay
+  bool is_busy_ = false;  // enough arrivals a second for gathering to pay
 
   bool draining_ = false;
   Instant drain_started_{};

@@ -7,11 +7,14 @@
 namespace holdfast::server {
 namespace {
 
-// Peers over a limit are answered as long as there are descriptors to spare for it; more of them than that are cut.
+// Peers over a limit are answered as long as there are descriptors to spare for it; more of them
+// than that are cut.
 constexpr std::uint32_t kRefusedAtOnceMax = 64;
-// How long a worker that has more than its share leaves a shared listener alone: a few turns of the others.
+// How long a worker that has more than its share leaves a shared listener alone: a few turns of the
+// others.
 constexpr Duration kSharedRest = std::chrono::milliseconds(5);
-// Above its share by this much: 1/64, and a handful, so that a few connections do not count as a crowd.
+// Above its share by this much: 1/64, and a handful, so that a few connections do not count as a
+// crowd.
 constexpr std::uint64_t kShareSlackDivisor = 64;
 constexpr std::uint64_t kShareSlackLeast = 8;
 
@@ -20,7 +23,8 @@ constexpr std::uint64_t kShareSlackLeast = 8;
 void Worker::accepted(int descriptor, net::Descriptor listener) {
   counters_.accepted.add();
   has_newcomers_ = true;
-  const auto from = std::find_if(listeners_.begin(), listeners_.end(), [&](const Listener& one) { return one.descriptor == listener; });
+  const auto from = std::find_if(listeners_.begin(), listeners_.end(),
+                                 [&](const Listener& one) { return one.descriptor == listener; });
   const ListenerTraits traits = from == listeners_.end() ? ListenerTraits{} : from->traits;
   const bool is_proxied = traits.proxy != protocol::ProxyVersions::kNone;
   if (traits.shared) has_shared_newcomers_ = true;
@@ -34,7 +38,8 @@ void Worker::accepted(int descriptor, net::Descriptor listener) {
 
   std::optional<IpAddress> address;
   if (address_places_ != nullptr && !is_proxied) address = nearest_hop(descriptor);
-  const std::optional<Refusal> refusal = admit(descriptor, is_trusted(address) ? std::nullopt : address);
+  const std::optional<Refusal> refusal =
+      admit(descriptor, is_trusted(address) ? std::nullopt : address);
   if (!refusal) return connection.set(Connection::kCounted);
   counters_.of(*refusal).add();
   connection.set(Connection::kRefuse);
@@ -44,7 +49,8 @@ void Worker::accepted(int descriptor, net::Descriptor listener) {
   loop_.reset(descriptor);
 }
 
-// Everything in the table beyond the limit is being refused, so connections_max bounds those who are in.
+// Everything in the table beyond the limit is being refused, so connections_max bounds those who
+// are in.
 std::optional<Refusal> Worker::admit(int descriptor, std::optional<IpAddress> address) {
   if (counters_.descriptors.read() > settings_.connections_max) return Refusal::kWorkerFull;
   if (const auto refusal = admission_.enter(loop_.now())) return refusal;
@@ -80,7 +86,8 @@ void Worker::take_proxy_header(int descriptor, Connection& connection, MutableBy
   using Progress = protocol::ProxyHeaderParser::Progress;
   auto& parser = connection.make_busy().proxy;
   if (parser == nullptr) {
-    parser = std::make_unique<protocol::ProxyHeaderParser>(listeners_[connection.route].traits.proxy);
+    parser =
+        std::make_unique<protocol::ProxyHeaderParser>(listeners_[connection.route].traits.proxy);
   }
   Bytes rest = bytes;
   const Progress progress = parser->feed(rest);
@@ -91,7 +98,8 @@ void Worker::take_proxy_header(int descriptor, Connection& connection, MutableBy
   }
   connection.state = State::kRequest;
   const std::optional<IpAddress> client = nearest_hop(descriptor);
-  if (!connection.has(Connection::kRefuse) && !is_trusted(client) && !enter_address(descriptor, client)) {
+  if (!connection.has(Connection::kRefuse) && !is_trusted(client) &&
+      !enter_address(descriptor, client)) {
     counters_.of(Refusal::kPerAddress).add();
     connection.set(Connection::kRefuse);
   }
@@ -101,7 +109,8 @@ void Worker::take_proxy_header(int descriptor, Connection& connection, MutableBy
 // Whom the balancer named, else the connection's own peer.
 std::optional<IpAddress> Worker::nearest_hop(int descriptor) const {
   const Busy* busy = table_[descriptor].busy.get();
-  if (busy != nullptr && busy->proxy != nullptr && busy->proxy->source()) return busy->proxy->source()->address;
+  if (busy != nullptr && busy->proxy != nullptr && busy->proxy->source())
+    return busy->proxy->source()->address;
   const auto address = loop_.peer_address(descriptor);
   return address ? address->ip() : std::nullopt;
 }
@@ -109,22 +118,27 @@ std::optional<IpAddress> Worker::nearest_hop(int descriptor) const {
 bool Worker::is_trusted(const std::optional<IpAddress>& address) const {
   if (!address) return settings_.trusts_unix;
   const auto& trusted = settings_.trusted_proxies;
-  return std::any_of(trusted.begin(), trusted.end(), [&](const IpNetwork& network) { return network.contains(*address); });
+  return std::any_of(trusted.begin(), trusted.end(),
+                     [&](const IpNetwork& network) { return network.contains(*address); });
 }
 
-std::optional<IpAddress> Worker::client_address(int descriptor, const protocol::HttpRequest& request) const {
+std::optional<IpAddress> Worker::client_address(int descriptor,
+                                                const protocol::HttpRequest& request) const {
   const std::optional<IpAddress> nearest = nearest_hop(descriptor);
   if (!is_trusted(nearest)) return nearest;
-  return protocol::forwarded_client(request.headers, settings_.forwarded_field, settings_.trusted_proxies, nearest);
+  return protocol::forwarded_client(request.headers, settings_.forwarded_field,
+                                    settings_.trusted_proxies, nearest);
 }
 
-// Behind a trusted proxy, whose connections begin without a client, a WebSocket is counted when it opens.
+// Behind a trusted proxy, whose connections begin without a client, a WebSocket is counted when it
+// opens.
 bool Worker::enter_client(int descriptor, const protocol::HttpRequest& request) {
   if (address_places_ == nullptr || address_places_.get()[descriptor] != 0) return true;
   return enter_address(descriptor, client_address(descriptor, request));
 }
 
-// A shared listener gives to whoever is quick. Connections live long, so a worker that has more than its share steps back.
+// A shared listener gives to whoever is quick. Connections live long, so a worker that has more
+// than its share steps back.
 void Worker::leave_newcomers_to_others() {
   if (!has_shared_newcomers_) return;
   has_shared_newcomers_ = false;

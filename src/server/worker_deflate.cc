@@ -8,8 +8,9 @@
 namespace holdfast::server {
 namespace {
 
-// Smaller messages are sent as they are (bounds by reasoning, not measured yet). Alone, they hardly shrink: a name or a price comes only once in them. Behind others of their
-// kind they do, in a window that is kept.
+// Smaller messages are sent as they are (bounds by reasoning, not measured yet). Alone, they hardly
+// shrink: a name or a price comes only once in them. Behind others of their kind they do, in a
+// window that is kept.
 constexpr std::size_t kDeflateBytesMin = 128;
 constexpr std::size_t kDeflateBytesMinWithTakeover = 16;
 static_assert(std::tuple_size_v<decltype(broker::Publication::deflated)> == kLentWindowBits.size());
@@ -17,7 +18,9 @@ static_assert(std::tuple_size_v<decltype(broker::Publication::deflated)> == kLen
 // The payload of a server's frame.
 Bytes payload_of(const SharedBytes& wire) {
   const auto length = static_cast<std::uint8_t>(wire.bytes()[1]) & protocol::kLengthBits;
-  const std::size_t header = length == protocol::kLength64 ? 10 : length == protocol::kLength16 ? 4 : 2;
+  const std::size_t header = length == protocol::kLength64   ? 10
+                             : length == protocol::kLength16 ? 4
+                                                             : 2;
   return wire.bytes().subspan(header);
 }
 
@@ -25,7 +28,8 @@ Bytes payload_of(const SharedBytes& wire) {
 SharedBytes deflate_wire(const SharedBytes& wire, StreamLender& lender, std::size_t window) {
   const auto payload = lender.deflate(payload_of(wire), window);
   if (!payload) return wire;
-  const auto opcode = static_cast<protocol::Opcode>(static_cast<std::uint8_t>(wire.bytes()[0]) & protocol::kOpcodeBits);
+  const auto opcode = static_cast<protocol::Opcode>(static_cast<std::uint8_t>(wire.bytes()[0]) &
+                                                    protocol::kOpcodeBits);
   const std::size_t header = protocol::frame_header_bytes(payload->size(), false);
   SharedBytes deflated = SharedBytes::allocate(header + payload->size());
   std::byte* out = deflated.mutable_bytes().data();
@@ -36,16 +40,21 @@ SharedBytes deflate_wire(const SharedBytes& wire, StreamLender& lender, std::siz
 
 }  // namespace
 
-// The value of Sec-WebSocket-Extensions for the answer, written to `out`; empty where nothing was agreed on.
-std::string_view Worker::agree_on_deflate(Connection& connection, const protocol::HttpRequest& request, std::span<char> out) {
+// The value of Sec-WebSocket-Extensions for the answer, written to `out`; empty where nothing was
+// agreed on.
+std::string_view Worker::agree_on_deflate(Connection& connection,
+                                          const protocol::HttpRequest& request,
+                                          std::span<char> out) {
   if (!settings_.deflate) return {};
   const auto terms = protocol::accept_deflate(request.headers, *settings_.deflate);
   if (!terms) return {};
   connection.agree_on_deflate(terms->server_window_bits());
   counters_.deflate_agreed.add();
   if (!terms->server_no_context_takeover || !terms->client_no_context_takeover) {
-    const std::uint8_t window_bits = std::min(terms->server_window_bits(), settings_.deflate->window_bits);
-    connection.make_busy().streams = std::make_unique<TakeoverStreams>(lender_.limits(), *terms, window_bits);
+    const std::uint8_t window_bits =
+        std::min(terms->server_window_bits(), settings_.deflate->window_bits);
+    connection.make_busy().streams =
+        std::make_unique<TakeoverStreams>(lender_.limits(), *terms, window_bits);
   }
   return {out.data(), protocol::write_deflate_terms(out.data(), *terms)};
 }
@@ -56,13 +65,17 @@ const protocol::SessionLimits& Worker::session_limits(const Connection& connecti
   return streams == nullptr ? lender_.limits() : streams->limits;
 }
 
-void Worker::send_deflated(int descriptor, Connection& connection, protocol::Opcode opcode, Bytes payload) {
+void Worker::send_deflated(int descriptor, Connection& connection, protocol::Opcode opcode,
+                           Bytes payload) {
   TakeoverStreams* streams = connection.takeover_streams();
   const bool keeps_window = streams != nullptr && streams->deflater;
   std::optional<Bytes> deflated;
   if (payload.size() >= (keeps_window ? kDeflateBytesMinWithTakeover : kDeflateBytesMin)) {
-    deflated = keeps_window ? streams->deflater->deflate(payload)
-                            : lender_.deflate(payload, lent_window_of(payload.size(), Connection::window_bits_of(connection.deflate)));
+    deflated = keeps_window
+                   ? streams->deflater->deflate(payload)
+                   : lender_.deflate(
+                         payload, lent_window_of(payload.size(),
+                                                 Connection::window_bits_of(connection.deflate)));
   }
   if (!deflated) return send_message(descriptor, connection, opcode, payload, false);
   counters_.deflated_message_bytes.add(payload.size());
@@ -70,7 +83,8 @@ void Worker::send_deflated(int descriptor, Connection& connection, protocol::Opc
   send_message(descriptor, connection, opcode, *deflated, true);
 }
 
-// What those of one agreement are sent: compressed by the first worker that meets one of them, for all.
+// What those of one agreement are sent: compressed by the first worker that meets one of them, for
+// all.
 const SharedBytes& Worker::wire_for(const broker::Publication& publication, std::uint8_t deflate) {
   const SharedBytes& plain = publication.wire;
   if (deflate == 0 || plain.size() < kDeflateBytesMin) return plain;
@@ -82,7 +96,9 @@ void Worker::note_deflated(Connection& connection, const Form& form) {
   counters_.deflated_message_bytes.add(form.message_bytes);
   counters_.deflated_payload_bytes.add(form.payload_bytes);
   // The peer's window moves over these messages, and its own stream has not seen them.
-  if (TakeoverStreams* streams = connection.takeover_streams(); streams != nullptr && streams->deflater) streams->deflater->forget();
+  if (TakeoverStreams* streams = connection.takeover_streams();
+      streams != nullptr && streams->deflater)
+    streams->deflater->forget();
 }
 
 }  // namespace holdfast::server

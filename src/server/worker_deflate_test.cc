@@ -27,20 +27,24 @@ using testing::StartsWith;
 class Echo final : public Handler {
  public:
   void open(Peer& peer, const Request&) override { peer.subscribe("news"); }
-  void message(Peer& peer, MessageKind kind, std::span<const std::byte> payload) override { peer.send(kind, payload); }
+  void message(Peer& peer, MessageKind kind, std::span<const std::byte> payload) override {
+    peer.send(kind, payload);
+  }
 };
 
 // A client that agreed on whatever the server answered; reads what the fake loop sent to it.
 struct Client {
-  Client(Takeover ours, Takeover servers) : deflater(ours), inflater(servers) { limits.inflater = &inflater; }
+  Client(Takeover ours, Takeover servers) : deflater(ours), inflater(servers) {
+    limits.inflater = &inflater;
+  }
 
   std::string say(std::string_view text, protocol::Opcode opcode = protocol::Opcode::kText) {
     const auto deflated = deflater.deflate(as_bytes(text));
     const Bytes payload = deflated.value_or(as_bytes(text));
     std::byte head[protocol::kFrameHeaderBytesMax];
     const protocol::MaskKey key{std::byte{1}, std::byte{2}, std::byte{3}, std::byte{4}};
-    const std::size_t size =
-        protocol::write_frame_header(head, opcode, true, payload.size(), &key, deflated.has_value());
+    const std::size_t size = protocol::write_frame_header(head, opcode, true, payload.size(), &key,
+                                                          deflated.has_value());
     std::string masked(as_text(payload));
     protocol::apply_mask(std::as_writable_bytes(std::span(masked)), key);
     return std::string(as_text({head, size})) + masked;
@@ -50,8 +54,9 @@ struct Client {
     std::vector<std::string> messages;
     MutableBytes input = std::as_writable_bytes(std::span(sent));
     while (const auto event = session.next(input)) {
-      messages.push_back(event->kind == protocol::Event::Kind::kViolation ? "!" + std::string(event->reason)
-                                                                          : std::string(as_text(event->payload)));
+      messages.push_back(event->kind == protocol::Event::Kind::kViolation
+                             ? "!" + std::string(event->reason)
+                             : std::string(as_text(event->payload)));
     }
     sent.clear();
     return messages;
@@ -88,27 +93,34 @@ class WorkerDeflateTest : public testing::Test {
 
   Worker& worker() {
     if (worker_ == nullptr) {
-      worker_ = std::make_unique<Worker>(settings_, router_, admission_, loop_, mailbox_, broker_, 0, counters_);
+      worker_ = std::make_unique<Worker>(settings_, router_, admission_, loop_, mailbox_, broker_,
+                                         0, counters_);
     }
     return *worker_;
   }
   // The answer's head.
   std::string upgrade(int descriptor, std::string_view extensions) {
     loop_.accept(descriptor);
-    loop_.receive(descriptor, "GET /echo HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                              "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n" +
-                                  std::string(extensions) + "\r\n");
+    loop_.receive(descriptor,
+                  "GET /echo HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                  "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n" +
+                      std::string(extensions) + "\r\n");
     worker().turn();
     return std::exchange(loop_.sent[descriptor], {});
   }
-  Client& open(int descriptor, std::string_view offer = "permessage-deflate", Takeover ours = Takeover::kNone,
-               Takeover servers = Takeover::kNone) {
-    const std::string answer = upgrade(descriptor, "Sec-WebSocket-Extensions: " + std::string(offer) + "\r\n");
+  Client& open(int descriptor, std::string_view offer = "permessage-deflate",
+               Takeover ours = Takeover::kNone, Takeover servers = Takeover::kNone) {
+    const std::string answer =
+        upgrade(descriptor, "Sec-WebSocket-Extensions: " + std::string(offer) + "\r\n");
     EXPECT_THAT(answer, StartsWith("HTTP/1.1 101 "));
     EXPECT_THAT(answer, HasSubstr("Sec-WebSocket-Extensions: permessage-deflate"));
-    return clients_.emplace(std::piecewise_construct, std::tuple(descriptor), std::tuple(ours, servers)).first->second;
+    return clients_
+        .emplace(std::piecewise_construct, std::tuple(descriptor), std::tuple(ours, servers))
+        .first->second;
   }
-  std::vector<std::string> hear(int descriptor) { return clients_.at(descriptor).hear(loop_.sent[descriptor]); }
+  std::vector<std::string> hear(int descriptor) {
+    return clients_.at(descriptor).hear(loop_.sent[descriptor]);
+  }
   std::string echo(int descriptor, std::string_view text) {
     loop_.receive(descriptor, clients_.at(descriptor).say(text));
     worker().turn();
@@ -130,11 +142,13 @@ class WorkerDeflateTest : public testing::Test {
 };
 
 TEST_F(WorkerDeflateTest, AgreesOnTheTermsOfAnOffer) {
-  EXPECT_THAT(upgrade(5, "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n"),
-              HasSubstr("\r\nSec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; "
-                        "client_no_context_takeover\r\n"));
+  EXPECT_THAT(
+      upgrade(5, "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n"),
+      HasSubstr("\r\nSec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; "
+                "client_no_context_takeover\r\n"));
   EXPECT_THAT(upgrade(6, ""), Not(HasSubstr("Sec-WebSocket-Extensions")));
-  EXPECT_THAT(upgrade(7, "Sec-WebSocket-Extensions: permessage-deflate; no\r\n"), Not(HasSubstr("Extensions")));
+  EXPECT_THAT(upgrade(7, "Sec-WebSocket-Extensions: permessage-deflate; no\r\n"),
+              Not(HasSubstr("Extensions")));
   EXPECT_EQ(counters_.deflate_agreed.read(), 1u);
 }
 
@@ -146,7 +160,8 @@ TEST_F(WorkerDeflateTest, DeclinesWhereItIsOff) {
 }
 
 TEST_F(WorkerDeflateTest, RefusesExtensionsThatAreMalformed) {
-  EXPECT_THAT(upgrade(5, "Sec-WebSocket-Extensions: permessage-deflate;;\r\n"), StartsWith("HTTP/1.1 400 "));
+  EXPECT_THAT(upgrade(5, "Sec-WebSocket-Extensions: permessage-deflate;;\r\n"),
+              StartsWith("HTTP/1.1 400 "));
   settings_.deflate.reset();
   EXPECT_THAT(upgrade(6, "Sec-WebSocket-Extensions: a=1\r\n"), StartsWith("HTTP/1.1 400 "));
 }

@@ -4,9 +4,10 @@
 
 namespace holdfast::server {
 
-// All is said; after the last queued byte our side is shut, and the peer has close_timeout to shut its own. That is first a FIN of ours,
-// as RFC 6455 7.1.1 wants it of a server. Closing at once could turn input that is unread, or still comes, into an RST that overtakes
-// what we said (RFC 9112 9.6).
+// All is said; after the last queued byte our side is shut, and the peer has close_timeout to shut
+// its own. That is first a FIN of ours, as RFC 6455 7.1.1 wants it of a server. Closing at once
+// could turn input that is unread, or still comes, into an RST that overtakes what we said (RFC
+// 9112 9.6).
 void Worker::linger(int descriptor, Connection& connection, Ending ending) {
   if (connection.state == State::kOpen || connection.state == State::kClosing) {
     topics_.unsubscribe_all(static_cast<std::uint32_t>(descriptor));
@@ -32,7 +33,8 @@ void Worker::end_sent() {
   if (ended_.empty()) return;
   for (const int descriptor : ended_) {
     Connection& connection = table_[descriptor];
-    if (connection.state != State::kLingering || !connection.has(Connection::kEndWhenSent)) continue;
+    if (connection.state != State::kLingering || !connection.has(Connection::kEndWhenSent))
+      continue;
     if (connection.busy != nullptr && !connection.busy->outbox.is_empty()) continue;
     connection.clear(Connection::kEndWhenSent);
     if (connection.has(Connection::kPeerDone)) {
@@ -47,26 +49,33 @@ void Worker::end_sent() {
 
 // A request that gets no answer is refused, unless that was counted when it came.
 void Worker::count_unanswered(const Connection& connection, Refusal reason) {
-  const bool is_early = connection.state == State::kRequest || connection.state == State::kProxyHeader;
+  const bool is_early =
+      connection.state == State::kRequest || connection.state == State::kProxyHeader;
   if (!is_early || connection.has(Connection::kRefuse) || connection.is_between_requests()) return;
   counters_.of(reason).add();
 }
 
 // TCP ended or failed.
 void Worker::peer_gone(int descriptor, Connection& connection, int error) {
-  const bool is_unsent = connection.has(Connection::kQueued) || (connection.busy != nullptr && !connection.busy->outbox.is_empty());
+  const bool is_unsent = connection.has(Connection::kQueued) ||
+                         (connection.busy != nullptr && !connection.busy->outbox.is_empty());
   if (error == 0 && is_unsent) return say_the_rest(descriptor, connection);
   count_unanswered(connection, Refusal::kLeft);
-  const bool is_known = connection.state == State::kClosing || connection.state == State::kLingering;
-  const Ending ending = is_known ? static_cast<Ending>(connection.ending) : error == 0 ? Ending::kPeerLeft : Ending::kReset;
+  const bool is_known =
+      connection.state == State::kClosing || connection.state == State::kLingering;
+  const Ending ending = is_known     ? static_cast<Ending>(connection.ending)
+                        : error == 0 ? Ending::kPeerLeft
+                                     : Ending::kReset;
   release(descriptor, connection, ending, 1006);
 }
 
-// The peer ended its side alone (RFC 9293 3.6: it may still read): what was said to it goes out before TCP ends.
+// The peer ended its side alone (RFC 9293 3.6: it may still read): what was said to it goes out
+// before TCP ends.
 void Worker::say_the_rest(int descriptor, Connection& connection) {
   connection.set(Connection::kPeerDone);
   if (connection.state == State::kLingering) return;
-  const Ending ending = connection.state == State::kClosing ? static_cast<Ending>(connection.ending) : Ending::kPeerLeft;
+  const Ending ending = connection.state == State::kClosing ? static_cast<Ending>(connection.ending)
+                                                            : Ending::kPeerLeft;
   if (connection.state == State::kOpen) {
     connection.state = State::kClosing;  // the handler may not send any more
     Peer peer(*this, descriptor);

@@ -14,14 +14,18 @@ void Worker::take_frames(int descriptor, Connection& connection, MutableBytes by
     connection.clear(Connection::kPinged);
   }
   protocol::Session session =
-      connection.busy != nullptr && connection.busy->session ? std::move(*connection.busy->session)
-                                                             : protocol::Session(protocol::Role::kServer, &session_limits(connection));
+      connection.busy != nullptr && connection.busy->session
+          ? std::move(*connection.busy->session)
+          : protocol::Session(protocol::Role::kServer, &session_limits(connection));
   const bool limited = rates_.are_limited();
-  if (limited && !rates_.take_bytes(descriptor, loop_.now(), bytes.size())) return take_too_much(descriptor, connection);
+  if (limited && !rates_.take_bytes(descriptor, loop_.now(), bytes.size()))
+    return take_too_much(descriptor, connection);
   while (const auto event = session.next(bytes)) {
-    if (limited && !rates_.take_message(descriptor, loop_.now())) return take_too_much(descriptor, connection);
+    if (limited && !rates_.take_message(descriptor, loop_.now()))
+      return take_too_much(descriptor, connection);
     take_event(descriptor, connection, *event);
-    // The handler, or what the peer said, may have ended it: then nothing that follows is to be read.
+    // The handler, or what the peer said, may have ended it: then nothing that follows is to be
+    // read.
     if (connection.state != State::kOpen && connection.state != State::kClosing) break;
   }
   if (connection.state != State::kOpen && connection.state != State::kClosing) {
@@ -44,7 +48,8 @@ void Worker::take_event(int descriptor, Connection& connection, const protocol::
     case Kind::kPing: {
       if (!is_open) return;
       std::byte* out = transmit_.reserve(protocol::kFrameHeaderBytesMax + event.payload.size());
-      const std::size_t header = protocol::write_frame_header(out, protocol::Opcode::kPong, true, event.payload.size());
+      const std::size_t header =
+          protocol::write_frame_header(out, protocol::Opcode::kPong, true, event.payload.size());
       std::copy(event.payload.begin(), event.payload.end(), out + header);
       return queue(descriptor, connection, {out, header + event.payload.size()}, -1);
     }
@@ -55,7 +60,9 @@ void Worker::take_event(int descriptor, Connection& connection, const protocol::
       Handler& handler = router_.handler(connection.route);
       if (handler.wants_promptness()) prompt_until_ = loop_.now() + std::chrono::seconds(1);
       Peer peer(*this, descriptor);
-      return handler.message(peer, event.kind == Kind::kText ? MessageKind::kText : MessageKind::kBinary, event.payload);
+      return handler.message(peer,
+                             event.kind == Kind::kText ? MessageKind::kText : MessageKind::kBinary,
+                             event.payload);
     }
     case Kind::kClose: {
       if (is_open) {
@@ -67,7 +74,8 @@ void Worker::take_event(int descriptor, Connection& connection, const protocol::
       const auto ending = static_cast<Ending>(connection.ending);
       if (!is_open) connection.set(Connection::kPeerDone);
       if (is_open) {
-        // Not open any more when the handler is told, so that whatever it says then is not sent behind the Close.
+        // Not open any more when the handler is told, so that whatever it says then is not sent
+        // behind the Close.
         connection.state = State::kClosing;
         Peer peer(*this, descriptor);
         router_.handler(connection.route).close(peer, event.code);
@@ -81,7 +89,8 @@ void Worker::take_event(int descriptor, Connection& connection, const protocol::
 
 // One that talks too fast (RFC 6455 7.4.1, 1008).
 void Worker::take_too_much(int descriptor, Connection& connection) {
-  if (connection.state == State::kOpen) close(descriptor, 1008, "too many messages", Ending::kTooFast);
+  if (connection.state == State::kOpen)
+    close(descriptor, 1008, "too many messages", Ending::kTooFast);
   linger(descriptor, connection, Ending::kTooFast);
   if (connection.busy != nullptr) connection.busy->session.reset();
   connection.rest();
@@ -90,7 +99,8 @@ void Worker::take_too_much(int descriptor, Connection& connection) {
 // RFC 6455 7.1.7: say why, end the sending side, and read no more.
 void Worker::take_violation(int descriptor, Connection& connection, const protocol::Event& event) {
   const auto code = static_cast<protocol::CloseCode>(event.code);
-  const bool too_big = code == protocol::CloseCode::kMessageTooBig || code == protocol::CloseCode::kPolicyViolation;
+  const bool too_big =
+      code == protocol::CloseCode::kMessageTooBig || code == protocol::CloseCode::kPolicyViolation;
   const Ending ending = too_big ? Ending::kTooBig : Ending::kViolation;
   if (connection.state == State::kOpen) {
     close(descriptor, event.code, event.reason, ending);
@@ -116,14 +126,17 @@ void Worker::send(int descriptor, MessageKind kind, Bytes payload) {
   Connection& connection = table_[descriptor];
   if (connection.state != State::kOpen) return;
   counters_.messages_sent.add();
-  const auto opcode = kind == MessageKind::kText ? protocol::Opcode::kText : protocol::Opcode::kBinary;
+  const auto opcode =
+      kind == MessageKind::kText ? protocol::Opcode::kText : protocol::Opcode::kBinary;
   if (connection.deflate != 0) return send_deflated(descriptor, connection, opcode, payload);
   send_message(descriptor, connection, opcode, payload, false);
 }
 
-void Worker::send_message(int descriptor, Connection& connection, protocol::Opcode opcode, Bytes payload, bool deflated) {
+void Worker::send_message(int descriptor, Connection& connection, protocol::Opcode opcode,
+                          Bytes payload, bool deflated) {
   std::byte* out = transmit_.reserve(protocol::kFrameHeaderBytesMax + payload.size());
-  const std::size_t header = protocol::write_frame_header(out, opcode, true, payload.size(), nullptr, deflated);
+  const std::size_t header =
+      protocol::write_frame_header(out, opcode, true, payload.size(), nullptr, deflated);
   std::copy(payload.begin(), payload.end(), out + header);
   queue(descriptor, connection, {out, header + payload.size()}, -1);
 }

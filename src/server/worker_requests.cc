@@ -18,9 +18,12 @@ using protocol::HttpHeader;
 constexpr std::string_view kNothingHere = "there is nothing at this path";
 constexpr std::string_view kAllowedByDefault = "GET, HEAD, OPTIONS";
 
-Reply options_reply() { return Reply{.status = 204, .headers = {{"Allow", std::string(kAllowedByDefault)}}}; }
+Reply options_reply() {
+  return Reply{.status = 204, .headers = {{"Allow", std::string(kAllowedByDefault)}}};
+}
 
-// RFC 9110 6.6.1: a server with a clock dates what it says. Most answers of a second share one text.
+// RFC 9110 6.6.1: a server with a clock dates what it says. Most answers of a second share one
+// text.
 std::string date_of(std::int64_t unix_seconds) {
   thread_local std::int64_t second = 0;
   thread_local std::string text;
@@ -31,45 +34,65 @@ std::string date_of(std::int64_t unix_seconds) {
 
 Refusal refusal_of(int status) {
   switch (status) {
-    case 404: return Refusal::kNotFound;
-    case 405: return Refusal::kMethod;
-    case 413: return Refusal::kBodyTooLarge;
-    case 426: return Refusal::kVersion;
-    case 431: return Refusal::kHeadTooLarge;
+    case 404:
+      return Refusal::kNotFound;
+    case 405:
+      return Refusal::kMethod;
+    case 413:
+      return Refusal::kBodyTooLarge;
+    case 426:
+      return Refusal::kVersion;
+    case 431:
+      return Refusal::kHeadTooLarge;
     case 401:
-    case 403: return Refusal::kForbidden;
-    default: return Refusal::kMalformed;
+    case 403:
+      return Refusal::kForbidden;
+    default:
+      return Refusal::kMalformed;
   }
 }
 
-// Of a handler's answer, which may hold what a client wrote: a line end in it would be a header, or an answer, of the client's making.
+// Of a handler's answer, which may hold what a client wrote: a line end in it would be a header, or
+// an answer, of the client's making.
 std::vector<HttpHeader> headers_of(const Reply& reply, std::string_view date) {
   std::vector<HttpHeader> headers;
   if (!date.empty()) headers.push_back({"Date", date});
-  if (reply.status != 204 && protocol::is_field_value(reply.content_type)) headers.push_back({"Content-Type", reply.content_type});
+  if (reply.status != 204 && protocol::is_field_value(reply.content_type))
+    headers.push_back({"Content-Type", reply.content_type});
   for (const auto& [name, value] : reply.headers) {
-    if (protocol::is_token(name) && protocol::is_field_value(value)) headers.push_back({name, value});
+    if (protocol::is_token(name) && protocol::is_field_value(value))
+      headers.push_back({name, value});
   }
   return headers;
 }
 
-bool is_let_in(const std::vector<protocol::OriginPattern>& origins, const protocol::HttpRequest& request) {
+bool is_let_in(const std::vector<protocol::OriginPattern>& origins,
+               const protocol::HttpRequest& request) {
   const auto origin = request.header("Origin");
-  return !origin || std::any_of(origins.begin(), origins.end(), [&](const auto& pattern) { return pattern.fits(*origin); });
+  return !origin || std::any_of(origins.begin(), origins.end(),
+                                [&](const auto& pattern) { return pattern.fits(*origin); });
 }
 
-// What a handler sees of a request. Who the peer is costs a system call, so it is asked for only when the handler asks.
+// What a handler sees of a request. Who the peer is costs a system call, so it is asked for only
+// when the handler asks.
 class RequestView final : public Request {
  public:
   RequestView(const Worker& worker, const protocol::HttpRequest& request, int descriptor)
       : worker_(worker), request_(request), descriptor_(descriptor) {}
-  // RFC 9110 9.3.2: HEAD is GET whose answer comes without its body; that is not the handler's business.
-  std::string_view method() const override { return request_.method == "HEAD" ? "GET" : request_.method; }
+  // RFC 9110 9.3.2: HEAD is GET whose answer comes without its body; that is not the handler's
+  // business.
+  std::string_view method() const override {
+    return request_.method == "HEAD" ? "GET" : request_.method;
+  }
   std::string_view path() const override { return request_.path; }
   std::string_view query() const override { return request_.query; }
-  std::optional<std::string_view> header(std::string_view name) const override { return request_.header(name); }
+  std::optional<std::string_view> header(std::string_view name) const override {
+    return request_.header(name);
+  }
   Bytes body() const override { return request_.body; }
-  std::vector<std::string_view> subprotocols() const override { return protocol::offered_subprotocols(request_.headers); }
+  std::vector<std::string_view> subprotocols() const override {
+    return protocol::offered_subprotocols(request_.headers);
+  }
   bool from_loopback() const override {
     const auto address = worker_.client_address(descriptor_, request_);
     return address && address->is_loopback();
@@ -97,18 +120,20 @@ std::string Worker::address_of(int descriptor) const {
   return address ? address->to_string() : std::string();
 }
 
-// The request of most peers comes whole: the worker's one parser reads it, and nothing stays behind. Only half a request takes the
-// parser along.
+// The request of most peers comes whole: the worker's one parser reads it, and nothing stays
+// behind. Only half a request takes the parser along.
 void Worker::take_request(int descriptor, Connection& connection, MutableBytes bytes) {
-  auto parser = connection.busy != nullptr && connection.busy->request != nullptr ? std::move(connection.busy->request)
-                                                                                  : take_parser();
+  auto parser = connection.busy != nullptr && connection.busy->request != nullptr
+                    ? std::move(connection.busy->request)
+                    : take_parser();
   Bytes rest = bytes;
   take_requests(descriptor, connection, parser, rest);
   if (parser != nullptr) {
     parser->reset();  // one that was cut off in the middle must not colour the next peer's request
     spare_parser_ = std::move(parser);
   }
-  if (connection.state != State::kRequest && connection.busy != nullptr) connection.busy->proxy.reset();
+  if (connection.state != State::kRequest && connection.busy != nullptr)
+    connection.busy->proxy.reset();
   connection.rest();
   // Frames that came in the same packet as the request.
   if (connection.state == State::kOpen && !rest.empty()) {
@@ -117,13 +142,14 @@ void Worker::take_request(int descriptor, Connection& connection, MutableBytes b
 }
 
 // One behind the other (RFC 9112 9.3.2), as long as the peer takes the answers too.
-void Worker::take_requests(int descriptor, Connection& connection, std::unique_ptr<protocol::HttpRequestParser>& parser,
-                           Bytes& rest) {
+void Worker::take_requests(int descriptor, Connection& connection,
+                           std::unique_ptr<protocol::HttpRequestParser>& parser, Bytes& rest) {
   const std::uint64_t sent_before = counters_.bytes_sent.read();
   while (connection.state == State::kRequest && !rest.empty()) {
     const std::uint64_t waiting = connection.busy == nullptr ? 0 : connection.busy->outbox.bytes();
     // One that asks on and on and takes no answer.
-    if (waiting > settings_.queue_bytes_max) return release(descriptor, connection, Ending::kQueueFull, 1006);
+    if (waiting > settings_.queue_bytes_max)
+      return release(descriptor, connection, Ending::kQueueFull, 1006);
     if (counters_.bytes_sent.read() - sent_before + waiting > settings_.queue_bytes_max) {
       counters_.of(Refusal::kPipelining).add();
       return linger(descriptor, connection, Ending::kHandler);
@@ -134,7 +160,8 @@ void Worker::take_requests(int descriptor, Connection& connection, std::unique_p
       parser->reset();
       continue;
     }
-    if (!head_was_done && parser->head_done()) continue_or_refuse(descriptor, connection, parser->request());
+    if (!head_was_done && parser->head_done())
+      continue_or_refuse(descriptor, connection, parser->request());
     if (connection.state == State::kRequest) {
       connection.make_busy().request = std::move(parser);
     } else {
@@ -144,23 +171,31 @@ void Worker::take_requests(int descriptor, Connection& connection, std::unique_p
   }
 }
 
-// RFC 9110 10.1.1: who expects 100 sends the body when it is told to, or not at all. Other expectations are not ours to meet.
-void Worker::continue_or_refuse(int descriptor, Connection& connection, const protocol::HttpRequest& request) {
+// RFC 9110 10.1.1: who expects 100 sends the body when it is told to, or not at all. Other
+// expectations are not ours to meet.
+void Worker::continue_or_refuse(int descriptor, Connection& connection,
+                                const protocol::HttpRequest& request) {
   const auto expected = request.header("Expect");
-  if (!expected || request.minor_version == 0 || !protocol::equals_ignoring_case(*expected, "100-continue")) return;
-  if (connection.has(Connection::kRefuse)) return refuse(descriptor, connection, 503, Refusal::kConnectionsMax);
-  if (!router_.find(request.path)) return refuse(descriptor, connection, 404, Refusal::kNotFound, kNothingHere);
+  if (!expected || request.minor_version == 0 ||
+      !protocol::equals_ignoring_case(*expected, "100-continue"))
+    return;
+  if (connection.has(Connection::kRefuse))
+    return refuse(descriptor, connection, 503, Refusal::kConnectionsMax);
+  if (!router_.find(request.path))
+    return refuse(descriptor, connection, 404, Refusal::kNotFound, kNothingHere);
   send_text(descriptor, "HTTP/1.1 100 Continue\r\n\r\n");
 }
 
-void Worker::answer(int descriptor, Connection& connection, protocol::HttpRequestParser& parser, Bytes& rest) {
+void Worker::answer(int descriptor, Connection& connection, protocol::HttpRequestParser& parser,
+                    Bytes& rest) {
   if (connection.has(Connection::kRefuse)) {
     const bool is_head = parser.error_status() == 0 && parser.request().method == "HEAD";
     return refuse(descriptor, connection, 503, Refusal::kConnectionsMax, {}, !is_head);
   }
   if (parser.error_status() != 0) {
     rest = {};
-    return refuse(descriptor, connection, parser.error_status(), refusal_of(parser.error_status()), parser.error_reason());
+    return refuse(descriptor, connection, parser.error_status(), refusal_of(parser.error_status()),
+                  parser.error_reason());
   }
   const protocol::HttpRequest& request = parser.request();
   const auto route = router_.find(request.path);
@@ -170,29 +205,35 @@ void Worker::answer(int descriptor, Connection& connection, protocol::HttpReques
     return upgrade(descriptor, connection, request);
   }
   // RFC 9110 9.3.7: of the server as a whole.
-  if (request.method == "OPTIONS" && request.path == "*") return send_reply(descriptor, connection, request, options_reply());
-  if (!route) return decline(descriptor, connection, request, 404, Refusal::kNotFound, kNothingHere);
+  if (request.method == "OPTIONS" && request.path == "*")
+    return send_reply(descriptor, connection, request, options_reply());
+  if (!route)
+    return decline(descriptor, connection, request, 404, Refusal::kNotFound, kNothingHere);
   reply(descriptor, connection, request);
 }
 
 void Worker::upgrade(int descriptor, Connection& connection, const protocol::HttpRequest& request) {
   const auto verdict = protocol::judge_handshake(request);
   if (verdict.status != 101) {
-    return refuse(descriptor, connection, verdict.status, refusal_of(verdict.status), verdict.reason);
+    return refuse(descriptor, connection, verdict.status, refusal_of(verdict.status),
+                  verdict.reason);
   }
   if (!settings_.origins.empty() && !is_let_in(settings_.origins, request)) {
-    return refuse(descriptor, connection, 403, Refusal::kForbidden, "pages of this origin may not open a WebSocket here");
+    return refuse(descriptor, connection, 403, Refusal::kForbidden,
+                  "pages of this origin may not open a WebSocket here");
   }
   Handler& handler = router_.handler(connection.route);
   const RequestView view(*this, request, descriptor);
   if (!enter_client(descriptor, request)) {
-    return refuse(descriptor, connection, 503, Refusal::kPerAddress, "too many connections come from this address");
+    return refuse(descriptor, connection, 503, Refusal::kPerAddress,
+                  "too many connections come from this address");
   }
   Peer peer(*this, descriptor);
   const Verdict answer = handler.upgrade(peer, view);
   if (answer.refusal) return turn_away(descriptor, connection, *answer.refusal);
   // RFC 6455 4.2.2: only what the client offered may be chosen.
-  const bool chosen = !answer.subprotocol.empty() && answer.subprotocol.size() <= protocol::kSubprotocolBytesMax &&
+  const bool chosen = !answer.subprotocol.empty() &&
+                      answer.subprotocol.size() <= protocol::kSubprotocolBytesMax &&
                       protocol::offers_subprotocol(request.headers, answer.subprotocol);
   std::array<char, protocol::kExtensionsBytesMax> terms;
   const std::string_view extensions = agree_on_deflate(connection, request, terms);
@@ -214,40 +255,48 @@ void Worker::reply(int descriptor, Connection& connection, const protocol::HttpR
   const RequestView view(*this, request, descriptor);
   const auto answer = router_.handler(connection.route).request(view, *this);
   if (answer) return send_reply(descriptor, connection, request, *answer);
-  if (request.method == "OPTIONS") return send_reply(descriptor, connection, request, options_reply());
+  if (request.method == "OPTIONS")
+    return send_reply(descriptor, connection, request, options_reply());
   // RFC 9110 15.5.22: a WebSocket alone lives here.
   const bool is_get = request.method == "GET" || request.method == "HEAD";
-  decline(descriptor, connection, request, is_get ? 426 : 405, is_get ? Refusal::kVersion : Refusal::kMethod,
-          is_get ? "this path speaks WebSocket: send an upgrade request" : "this path takes GET alone");
+  decline(
+      descriptor, connection, request, is_get ? 426 : 405,
+      is_get ? Refusal::kVersion : Refusal::kMethod,
+      is_get ? "this path speaks WebSocket: send an upgrade request" : "this path takes GET alone");
 }
 
-void Worker::send_reply(int descriptor, Connection& connection, const protocol::HttpRequest& request, const Reply& answer) {
+void Worker::send_reply(int descriptor, Connection& connection,
+                        const protocol::HttpRequest& request, const Reply& answer) {
   prompt_until_ = loop_.now() + std::chrono::seconds(1);
   counters_.requests.add();
   const std::string date = date_of(loop_.unix_seconds());
   const std::vector<HttpHeader> headers = headers_of(answer, date);
   const bool keep_alive = request.keep_alive && !draining_;
-  send_text(descriptor, protocol::http_response(answer.status, headers, answer.body, keep_alive, request.method != "HEAD"));
+  send_text(descriptor, protocol::http_response(answer.status, headers, answer.body, keep_alive,
+                                                request.method != "HEAD"));
   end_or_await_next(descriptor, connection, keep_alive);
 }
 
 // Says no to a request that was understood: the next one may be answered otherwise.
-void Worker::decline(int descriptor, Connection& connection, const protocol::HttpRequest& request, int status, Refusal reason,
-                     std::string_view text) {
+void Worker::decline(int descriptor, Connection& connection, const protocol::HttpRequest& request,
+                     int status, Refusal reason, std::string_view text) {
   counters_.of(reason).add();
   const bool keep_alive = request.keep_alive && !draining_;
   send_text(descriptor, refusal_text(status, text, keep_alive, request.method != "HEAD"));
   end_or_await_next(descriptor, connection, keep_alive);
 }
 
-// Says no, and takes the connection out of service. The reason for a peer over a limit was counted when it came.
-void Worker::refuse(int descriptor, Connection& connection, int status, Refusal reason, std::string_view text, bool with_body) {
+// Says no, and takes the connection out of service. The reason for a peer over a limit was counted
+// when it came.
+void Worker::refuse(int descriptor, Connection& connection, int status, Refusal reason,
+                    std::string_view text, bool with_body) {
   if (!connection.has(Connection::kRefuse)) counters_.of(reason).add();
   send_text(descriptor, refusal_text(status, text, false, with_body));
   linger(descriptor, connection, Ending::kHandler);
 }
 
-std::string Worker::refusal_text(int status, std::string_view text, bool keep_alive, bool with_body) const {
+std::string Worker::refusal_text(int status, std::string_view text, bool keep_alive,
+                                 bool with_body) const {
   const std::string date = date_of(loop_.unix_seconds());
   std::vector<HttpHeader> headers;
   if (!date.empty()) headers.push_back({"Date", date});
@@ -259,7 +308,8 @@ std::string Worker::refusal_text(int status, std::string_view text, bool keep_al
   }
   if (status == 503) headers.push_back({"Retry-After", settings_.retry_after_seconds});
   if (status == 401) headers.push_back({"WWW-Authenticate", "Bearer"});
-  const std::string body = text.empty() ? fmt::format("{}\n", protocol::status_text(status)) : fmt::format("{}\n", text);
+  const std::string body =
+      text.empty() ? fmt::format("{}\n", protocol::status_text(status)) : fmt::format("{}\n", text);
   return protocol::http_response(status, headers, body, keep_alive, with_body);
 }
 
@@ -274,7 +324,8 @@ void Worker::end_or_await_next(int descriptor, Connection& connection, bool keep
 // Answered, and nothing more asked: it may end without a word.
 bool Worker::is_between_requests(const Connection& connection) {
   if (!connection.has(Connection::kKeptAlive)) return false;
-  return connection.busy == nullptr || (connection.busy->request == nullptr && connection.busy->outbox.is_empty());
+  return connection.busy == nullptr ||
+         (connection.busy->request == nullptr && connection.busy->outbox.is_empty());
 }
 
 // A handler's refusal of an upgrade.
@@ -282,7 +333,8 @@ void Worker::turn_away(int descriptor, Connection& connection, const Reply& repl
   counters_.of(Refusal::kForbidden).add();
   const int status = reply.status >= 300 && reply.status <= 599 ? reply.status : 500;
   const std::string date = date_of(loop_.unix_seconds());
-  send_text(descriptor, protocol::http_response(status, headers_of(reply, date), reply.body, false));
+  send_text(descriptor,
+            protocol::http_response(status, headers_of(reply, date), reply.body, false));
   linger(descriptor, connection, Ending::kHandler);
 }
 
@@ -293,7 +345,8 @@ void Worker::send_text(int descriptor, std::string_view text) {
   queue(descriptor, connection, {out, text.size()}, -1);
 }
 
-// The request did not come in time (RFC 9110 15.5.9). One that was answered before and asks nothing more just ends.
+// The request did not come in time (RFC 9110 15.5.9). One that was answered before and asks nothing
+// more just ends.
 void Worker::expire_head(int descriptor, Connection& connection) {
   if (is_between_requests(connection)) {
     return release(descriptor, connection, Ending::kHandler, 1006);

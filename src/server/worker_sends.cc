@@ -1,4 +1,5 @@
-// How bytes leave: gathered in the transmit queue, written once a turn, and kept in the outbox where the socket is full.
+// How bytes leave: gathered in the transmit queue, written once a turn, and kept in the outbox
+// where the socket is full.
 
 #include <algorithm>
 #include <array>
@@ -17,9 +18,10 @@ void Worker::queue(int descriptor, Connection& connection, Bytes bytes, std::int
   connection.set(Connection::kQueued);
 }
 
-// Behind bytes that wait for the socket; `taken` bytes of the piece went out. Messages that were joined for sending part again: each
-// may be dropped, or give its place to a newer value, alone.
-void Worker::keep(int descriptor, Outbox& outbox, const TransmitQueue::Piece& piece, std::uint32_t taken) {
+// Behind bytes that wait for the socket; `taken` bytes of the piece went out. Messages that were
+// joined for sending part again: each may be dropped, or give its place to a newer value, alone.
+void Worker::keep(int descriptor, Outbox& outbox, const TransmitQueue::Piece& piece,
+                  std::uint32_t taken) {
   const std::uint64_t before = outbox.bytes();
   const auto messages = transmit_.messages(piece);
   if (messages.empty()) outbox.push(SharedBytes::copy_of(piece.bytes), taken, false, 0);
@@ -90,7 +92,8 @@ void Worker::take_unsent(const net::Unsent& unsent) {
   keep_rest(submission.descriptor, connection, submission.first, submission.count, unsent.taken);
 }
 
-void Worker::keep_rest(int descriptor, Connection& connection, std::uint32_t first, std::uint32_t count, std::uint32_t taken) {
+void Worker::keep_rest(int descriptor, Connection& connection, std::uint32_t first,
+                       std::uint32_t count, std::uint32_t taken) {
   Outbox& outbox = connection.make_busy().outbox;
   std::uint32_t index = first;
   for (; count > 0; --count) {
@@ -131,8 +134,10 @@ void Worker::resume(int descriptor, Connection& connection) {
     outbox.consume(taken);
     counters_.queued_bytes.subtract(taken);
     // One that is being closed and reads is not late: a large answer takes its time.
-    const bool is_ending = connection.state == State::kClosing || connection.state == State::kLingering;
-    if (is_ending && taken > 0 && connection.since != tick_of(loop_.now())) begin_close_deadline(descriptor, connection);
+    const bool is_ending =
+        connection.state == State::kClosing || connection.state == State::kLingering;
+    if (is_ending && taken > 0 && connection.since != tick_of(loop_.now()))
+      begin_close_deadline(descriptor, connection);
     if (taken < offered) {
       connection.set(Connection::kWaitsWritable);
       return loop_.want_writable(descriptor);
@@ -159,8 +164,8 @@ std::uint64_t Worker::queued_bytes(int descriptor) {
   }
 }
 
-// Options::queue_full. What cannot be dropped (answers, control frames, half a message) counts too: a peer with more than the limit
-// of those is disconnected under either policy.
+// Options::queue_full. What cannot be dropped (answers, control frames, half a message) counts too:
+// a peer with more than the limit of those is disconnected under either policy.
 void Worker::enforce_queue_limit(int descriptor, Connection& connection) {
   if (connection.state == State::kFree || connection.busy == nullptr) return;
   Outbox& outbox = connection.busy->outbox;
@@ -173,7 +178,8 @@ void Worker::enforce_queue_limit(int descriptor, Connection& connection) {
     }
   }
   if (outbox.bytes() <= settings_.queue_bytes_max) return;
-  if (connection.state == State::kRequest || connection.state == State::kLingering) return;  // one HTTP answer; bounded by its own deadline
+  if (connection.state == State::kRequest || connection.state == State::kLingering)
+    return;  // one HTTP answer; bounded by its own deadline
   release(descriptor, connection, Ending::kQueueFull, 1006);
 }
 

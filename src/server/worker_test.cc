@@ -3,8 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "protocol/frame.h"
 #include "broker/memory_broker.h"
+#include "protocol/frame.h"
 #include "server/fake_loop.h"
 
 namespace holdfast::server {
@@ -18,7 +18,9 @@ using testing::StartsWith;
 class Echo final : public Handler {
  public:
   void open(Peer& peer, const Request&) override { peer.subscribe("news", options); }
-  void message(Peer& peer, MessageKind kind, std::span<const std::byte> payload) override { peer.send(kind, payload); }
+  void message(Peer& peer, MessageKind kind, std::span<const std::byte> payload) override {
+    peer.send(kind, payload);
+  }
   void close(Peer&, std::uint16_t code) override { codes.push_back(code); }
   std::vector<int> codes;
   SubscribeOptions options;
@@ -26,7 +28,9 @@ class Echo final : public Handler {
 
 class Page final : public Handler {
  public:
-  std::optional<Reply> request(const Request&, Publisher&) override { return Reply{.body = std::string(200, 'x')}; }
+  std::optional<Reply> request(const Request&, Publisher&) override {
+    return Reply{.body = std::string(200, 'x')};
+  }
 };
 
 // Talks on when it is told of the end.
@@ -72,7 +76,8 @@ class WorkerTest : public testing::Test {
 
   Worker& worker() {
     if (worker_ == nullptr) {
-      worker_ = std::make_unique<Worker>(settings_, router_, admission_, loop_, mailbox_, broker_, 0, counters_);
+      worker_ = std::make_unique<Worker>(settings_, router_, admission_, loop_, mailbox_, broker_,
+                                         0, counters_);
     }
     return *worker_;
   }
@@ -122,7 +127,13 @@ TEST_F(WorkerTest, EchoesSeveralMessagesOfATurnInTheirOrder) {
   open(5);
   for (const char* text : {"a", "b", "c"}) loop_.receive(5, frame(protocol::Opcode::kText, text));
   worker().turn();
-  EXPECT_EQ(loop_.sent[5], "\x81\x01" "a" "\x81\x01" "b" "\x81\x01" "c");
+  EXPECT_EQ(loop_.sent[5],
+            "\x81\x01"
+            "a"
+            "\x81\x01"
+            "b"
+            "\x81\x01"
+            "c");
 }
 
 TEST_F(WorkerTest, PingsEachIdlePeerOnceAnIntervalEvenly) {
@@ -131,7 +142,8 @@ TEST_F(WorkerTest, PingsEachIdlePeerOnceAnIntervalEvenly) {
   for (int second = 0; second < 60; ++second) {
     if (second == 20) most = 0;  // by then every peer has come into step
     const std::uint64_t sent = counters_.pings_sent.read();
-    for (int descriptor = 5; descriptor < 205; ++descriptor) loop_.receive(descriptor, frame(protocol::Opcode::kPong, ""));
+    for (int descriptor = 5; descriptor < 205; ++descriptor)
+      loop_.receive(descriptor, frame(protocol::Opcode::kPong, ""));
     pass(seconds(1));
     most = std::max(most, counters_.pings_sent.read() - sent);
   }
@@ -202,7 +214,9 @@ TEST_F(WorkerTest, DeliversAPublicationToEverySubscriberAndKeepsWhatASocketDidNo
   loop_.limit(6, 10'000);
   loop_.make_writable(6);
   worker().turn();
-  EXPECT_EQ(loop_.sent[6], wire + "\x81\x01" "2");
+  EXPECT_EQ(loop_.sent[6], wire +
+                               "\x81\x01"
+                               "2");
   EXPECT_EQ(counters_.queued_bytes.read(), 0u);
 }
 
@@ -210,7 +224,8 @@ TEST_F(WorkerTest, SendsWhatIsDueInOneTurnInOnePieceAndPartsItForASlowReader) {
   open(5);
   open(6);
   loop_.limit(6, 7);
-  for (const char* text : {"one", "two", "three"}) worker().publish("news", MessageKind::kText, as_bytes(std::string_view(text)));
+  for (const char* text : {"one", "two", "three"})
+    worker().publish("news", MessageKind::kText, as_bytes(std::string_view(text)));
   worker().turn();
   EXPECT_EQ(loop_.sent[5], "\x81\x03one\x81\x03two\x81\x05three");
   EXPECT_EQ(loop_.sends[5], 2);  // the handshake, and this
@@ -236,7 +251,10 @@ TEST_F(WorkerTest, GathersTheMessagesOfAWindowForThoseWhoAskForIt) {
   EXPECT_EQ(loop_.sent[5], "");
   loop_.advance(milliseconds(1));
   worker().turn();
-  EXPECT_EQ(loop_.sent[5], "\x81\x01" "1\x81\x01" "2");
+  EXPECT_EQ(loop_.sent[5],
+            "\x81\x01"
+            "1\x81\x01"
+            "2");
   loop_.end(5);
   worker().turn();
   EXPECT_EQ(broker_.publish(make_publication("news", MessageKind::kText, as_bytes("3"), {})), 0u);
@@ -247,12 +265,16 @@ TEST_F(WorkerTest, SendsOnlyTheNewestOfEachKeyInAConflatedWindow) {
   echo_->options = {.window = milliseconds(5), .conflate = true};
   open(5);
   for (const char* price : {"a1", "b1", "a2", "a3"}) {
-    worker().publish("news", MessageKind::kText, as_bytes(std::string_view(price)), {.key = std::string_view(price, 1)});
+    worker().publish("news", MessageKind::kText, as_bytes(std::string_view(price)),
+                     {.key = std::string_view(price, 1)});
   }
   worker().turn();
   loop_.advance(milliseconds(5));
   worker().turn();
-  EXPECT_EQ(loop_.sent[5], "\x81\x02" "b1\x81\x02" "a3");
+  EXPECT_EQ(loop_.sent[5],
+            "\x81\x02"
+            "b1\x81\x02"
+            "a3");
   EXPECT_EQ(counters_.messages_conflated.read(), 2u);
 }
 
@@ -261,14 +283,19 @@ TEST_F(WorkerTest, ReplacesOlderValuesInASlowReadersQueueWhereThatIsThePolicy) {
   open(5);
   loop_.limit(5, 2);
   for (const char* price : {"a1", "b1", "a2", "b2", "a3"}) {
-    worker().publish("news", MessageKind::kText, as_bytes(std::string_view(price)), {.key = std::string_view(price, 1)});
+    worker().publish("news", MessageKind::kText, as_bytes(std::string_view(price)),
+                     {.key = std::string_view(price, 1)});
     worker().turn();
   }
   EXPECT_EQ(counters_.messages_conflated.read(), 2u);  // a1 had begun to leave
   loop_.limit(5, 1000);
   loop_.make_writable(5);
   worker().turn();
-  EXPECT_EQ(loop_.sent[5], "\x81\x02" "a1\x81\x02" "b2\x81\x02" "a3");
+  EXPECT_EQ(loop_.sent[5],
+            "\x81\x02"
+            "a1\x81\x02"
+            "b2\x81\x02"
+            "a3");
   EXPECT_EQ(counters_.queued_bytes.read(), 0u);
 }
 
@@ -279,16 +306,24 @@ TEST_F(WorkerTest, ClosesAPeerThatTalksTooFast) {
   for (int i = 0; i < 4; ++i) loop_.receive(5, frame(protocol::Opcode::kText, std::to_string(i)));
   for (int i = 0; i < 3; ++i) loop_.receive(6, frame(protocol::Opcode::kText, std::to_string(i)));
   worker().turn();
-  EXPECT_THAT(loop_.sent[5], StartsWith("\x81\x01" "0\x81\x01" "1\x81\x01" "2\x88"));
+  EXPECT_THAT(loop_.sent[5], StartsWith("\x81\x01"
+                                        "0\x81\x01"
+                                        "1\x81\x01"
+                                        "2\x88"));
   EXPECT_THAT(loop_.sent[5], HasSubstr("\x03\xF0too many messages"));
-  EXPECT_EQ(loop_.sent[6], "\x81\x01" "0\x81\x01" "1\x81\x01" "2");
+  EXPECT_EQ(loop_.sent[6],
+            "\x81\x01"
+            "0\x81\x01"
+            "1\x81\x01"
+            "2");
   EXPECT_EQ(counters_.of(Ending::kTooFast).read(), 1u);
 }
 
 TEST_F(WorkerTest, DisconnectsAReaderThatIsTooSlow) {
   open(5);
   loop_.limit(5, 0);
-  for (int i = 0; i < 11; ++i) worker().publish("news", MessageKind::kText, as_bytes(std::string(100, 'x')));
+  for (int i = 0; i < 11; ++i)
+    worker().publish("news", MessageKind::kText, as_bytes(std::string(100, 'x')));
   worker().turn();
   EXPECT_TRUE(loop_.closed.contains(5));
   EXPECT_EQ(counters_.of(Ending::kQueueFull).read(), 1u);
@@ -299,7 +334,9 @@ TEST_F(WorkerTest, DropsTheOldestMessagesOfASlowReaderWhereThatIsThePolicy) {
   settings_.drop_oldest = true;
   open(5);
   loop_.limit(5, 0);
-  for (int i = 0; i < 30; ++i) worker().publish("news", MessageKind::kText, as_bytes(std::string(100, static_cast<char>('A' + i))));
+  for (int i = 0; i < 30; ++i)
+    worker().publish("news", MessageKind::kText,
+                     as_bytes(std::string(100, static_cast<char>('A' + i))));
   worker().turn();
   EXPECT_FALSE(loop_.closed.contains(5));
   EXPECT_LE(counters_.queued_bytes.read(), 1000u);
@@ -316,7 +353,8 @@ TEST_F(WorkerTest, EndsTheCloseHandshakeOfAPeer) {
   worker().turn();
   EXPECT_EQ(loop_.sent[5], "\x88\x02\x03\xe8");
   EXPECT_TRUE(loop_.shut.contains(5)) << "the server ends TCP first";
-  EXPECT_FALSE(loop_.closed.contains(5)) << "but reads on, so that nothing that comes can reset what it said";
+  EXPECT_FALSE(loop_.closed.contains(5))
+      << "but reads on, so that nothing that comes can reset what it said";
   EXPECT_EQ(echo_->codes, std::vector<int>{1000});
   EXPECT_EQ(counters_.of(Ending::kPeerClosed).read(), 1u);
   EXPECT_EQ(counters_.connections.read(), 0u);
@@ -329,7 +367,8 @@ TEST_F(WorkerTest, EndsTheCloseHandshakeOfAPeer) {
 
 TEST_F(WorkerTest, AnswersAPeerThatEndsItsSideRightBehindItsWords) {
   open(5);
-  loop_.receive(5, frame(protocol::Opcode::kText, "hi") + frame(protocol::Opcode::kClose, "\x03\xe8"));
+  loop_.receive(5,
+                frame(protocol::Opcode::kText, "hi") + frame(protocol::Opcode::kClose, "\x03\xe8"));
   loop_.end(5);
   worker().turn();
   EXPECT_EQ(loop_.sent[5], "\x81\x02hi\x88\x02\x03\xe8");
@@ -372,11 +411,13 @@ TEST_F(WorkerTest, EndsTcpAtOnceWhenThePeerAnswersItsClose) {
 TEST_F(WorkerTest, SaysAllToAPeerThatClosedAndReadsSlowly) {
   open(5);
   loop_.limit(5, 0);
-  loop_.receive(5, frame(protocol::Opcode::kText, std::string(100, 'x')) + frame(protocol::Opcode::kClose, "\x03\xe8"));
+  loop_.receive(5, frame(protocol::Opcode::kText, std::string(100, 'x')) +
+                       frame(protocol::Opcode::kClose, "\x03\xe8"));
   worker().turn();
   for (int i = 0; i < 10; ++i) {
     pass(milliseconds(800));
-    ASSERT_FALSE(loop_.closed.contains(5)) << "it reads: " << loop_.sent[5].size() << " bytes so far";
+    ASSERT_FALSE(loop_.closed.contains(5))
+        << "it reads: " << loop_.sent[5].size() << " bytes so far";
     loop_.limit(5, 11);
     loop_.make_writable(5);
     worker().turn();
@@ -388,7 +429,8 @@ TEST_F(WorkerTest, SaysAllToAPeerThatClosedAndReadsSlowly) {
 TEST_F(WorkerTest, LeavesAPeerThatClosedAndDoesNotRead) {
   open(5);
   loop_.limit(5, 10);
-  loop_.receive(5, frame(protocol::Opcode::kText, std::string(100, 'x')) + frame(protocol::Opcode::kClose, "\x03\xe8"));
+  loop_.receive(5, frame(protocol::Opcode::kText, std::string(100, 'x')) +
+                       frame(protocol::Opcode::kClose, "\x03\xe8"));
   worker().turn();
   pass(milliseconds(1100));
   EXPECT_TRUE(loop_.closed.contains(5));
@@ -415,7 +457,8 @@ TEST_F(WorkerTest, DrainsEvenlyAndRefusesNewcomers) {
   worker().drain();
   pass(seconds(5));
   int told = 0;
-  for (int descriptor = 5; descriptor < 105; ++descriptor) told += loop_.sent[descriptor].starts_with("\x88") ? 1 : 0;
+  for (int descriptor = 5; descriptor < 105; ++descriptor)
+    told += loop_.sent[descriptor].starts_with("\x88") ? 1 : 0;
   EXPECT_NEAR(told, 47, 8);
   pass(seconds(8));
   EXPECT_TRUE(worker().is_empty());

@@ -12,13 +12,15 @@ namespace {
 
 // Mail of one turn: a flood of publications must not keep the worker from its sockets.
 constexpr std::size_t kMailPerTurn = 256;
-// Publications that leave together are copied together, once, so that a peer's send is one piece and not many. Up to so much.
+// Publications that leave together are copied together, once, so that a peer's send is one piece
+// and not many. Up to so much.
 constexpr std::size_t kJoinBytesMax = 32 * 1024;
 constexpr std::size_t kTopicBytesMax = 1024;
 constexpr std::chrono::milliseconds kWindowMax{1000};
 
 bool is_topic(std::string_view name) {
-  return !name.empty() && name.size() <= kTopicBytesMax && name.find('\0') == std::string_view::npos;
+  return !name.empty() && name.size() <= kTopicBytesMax &&
+         name.find('\0') == std::string_view::npos;
 }
 
 }  // namespace
@@ -33,7 +35,8 @@ void Worker::take_mail() {
   if (mail_.empty()) return;
   if (mail_.size() == kMailPerTurn) mailbox_.wake();
   prompt_until_ = loop_.now() + std::chrono::seconds(1);
-  // Runs of one topic: those behind each other in the mail, so that a peer sees different topics in the order of their publication.
+  // Runs of one topic: those behind each other in the mail, so that a peer sees different topics in
+  // the order of their publication.
   for (auto first = mail_.begin(); first != mail_.end();) {
     if ((*first)->errand != nullptr) {
       run_errand(*(*first)->errand);
@@ -41,7 +44,9 @@ void Worker::take_mail() {
       continue;
     }
     const std::string_view topic = (*first)->topic;
-    const auto last = std::find_if(first, mail_.end(), [&](const auto& one) { return one->errand != nullptr || one->topic != topic; });
+    const auto last = std::find_if(first, mail_.end(), [&](const auto& one) {
+      return one->errand != nullptr || one->topic != topic;
+    });
     const std::span<const broker::SharedPublication> run(first, last);
     counters_.publications.add(run.size());
     fan_out(topic, run);
@@ -60,7 +65,8 @@ void Worker::run_errand(const broker::Errand& errand) {
 }
 
 void Worker::run_windows() {
-  windows_.run(loop_.now(), [&](std::string_view key, const Windows::Batch& batch) { fan_out(key, batch); });
+  windows_.run(loop_.now(),
+               [&](std::string_view key, const Windows::Batch& batch) { fan_out(key, batch); });
 }
 
 // To everyone who is found under `key`.
@@ -121,14 +127,17 @@ std::uint64_t Worker::value_of(const broker::Publication& publication) const {
   return hash == 0 ? 1 : hash;
 }
 
-bool Worker::publish(std::string_view topic, MessageKind kind, std::span<const std::byte> payload, const PublishOptions& options) {
+bool Worker::publish(std::string_view topic, MessageKind kind, std::span<const std::byte> payload,
+                     const PublishOptions& options) {
   const std::uint32_t refused = broker_.publish(make_publication(topic, kind, payload, options));
   counters_.publications_lost.add(refused);
   return refused == 0;
 }
 
-broker::SharedPublication make_publication(std::string_view topic, MessageKind kind, Bytes payload, const PublishOptions& options) {
-  const auto opcode = kind == MessageKind::kText ? protocol::Opcode::kText : protocol::Opcode::kBinary;
+broker::SharedPublication make_publication(std::string_view topic, MessageKind kind, Bytes payload,
+                                           const PublishOptions& options) {
+  const auto opcode =
+      kind == MessageKind::kText ? protocol::Opcode::kText : protocol::Opcode::kBinary;
   const std::size_t header = protocol::frame_header_bytes(payload.size(), false);
   auto publication = std::make_shared<broker::Publication>();
   publication->topic = topic;
@@ -163,7 +172,9 @@ void Worker::unsubscribe(int descriptor, std::string_view topic) {
   for (const std::string& key : windows_.keys_of(topic)) topics_.unsubscribe(subscriber, key);
 }
 
-void Worker::topic_began(std::string_view key) { broker_.gain_interest(number_, Windows::topic_of(key)); }
+void Worker::topic_began(std::string_view key) {
+  broker_.gain_interest(number_, Windows::topic_of(key));
+}
 
 void Worker::topic_ended(std::string_view key) {
   broker_.lose_interest(number_, Windows::topic_of(key));

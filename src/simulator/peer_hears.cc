@@ -85,7 +85,9 @@ void Peer::hear_refusal(int status) {
   // Nothing but the beginning of a head, that grew too long.
   const bool is_long = status == 431 && errand_ == Errand::kSlowHead;
   const bool is_right = is_limit || is_garbage || is_long || (refusal_ != 0 && status == refusal_);
-  if (!is_right) return fail(fmt::format("refused with status {}: {}", status, as_text(responses_.response().body)));
+  if (!is_right)
+    return fail(
+        fmt::format("refused with status {}: {}", status, as_text(responses_.response().body)));
   stage_ = Stage::kOver;
   link_.fin_in_flight = true;
   said_end_ = true;

@@ -12,7 +12,8 @@ constexpr std::uint32_t kListed = 1u << 31;
 }  // namespace
 
 TopicIndex::TopicIndex(std::uint32_t subscribers, TopicListener* listener)
-    : listener_(listener), chosen_(static_cast<std::uint32_t*>(std::calloc(subscribers, sizeof(std::uint32_t)))) {
+    : listener_(listener),
+      chosen_(static_cast<std::uint32_t*>(std::calloc(subscribers, sizeof(std::uint32_t)))) {
   CHECK(chosen_ != nullptr);
 }
 
@@ -69,7 +70,8 @@ void TopicIndex::unsubscribe_all(std::uint32_t subscriber) {
 
 std::uint64_t TopicIndex::subscriber_count(std::string_view topic) const {
   const auto found = ids_.find(topic);
-  return found == ids_.end() ? 0 : roaring_bitmap_get_cardinality(topics_[found->second].subscribers);
+  return found == ids_.end() ? 0
+                             : roaring_bitmap_get_cardinality(topics_[found->second].subscribers);
 }
 
 void TopicIndex::remember(std::uint32_t subscriber, std::uint32_t id) {

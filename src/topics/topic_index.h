@@ -1,9 +1,11 @@
 #pragma once
 
-// Who, on this worker, wants which topic. Subscribers are small numbers (a worker uses descriptor numbers).
+// Who, on this worker, wants which topic. Subscribers are small numbers (a worker uses descriptor
+// numbers).
 //
-//   topic ──► compressed bitmap of subscribers (2 bytes each while few, 8 KiB a 65,536-block when many), walked in rising order
-//   subscriber ──► 4 bytes: nothing, its one topic, or a list of topics kept aside
+//   topic ──► compressed bitmap of subscribers (2 bytes each while few, 8 KiB a 65,536-block when
+//   many), walked in rising order subscriber ──► 4 bytes: nothing, its one topic, or a list of
+//   topics kept aside
 
 #include <cstdint>
 #include <cstdlib>
@@ -12,8 +14,8 @@
 #include <string_view>
 #include <vector>
 
-#include <boost/unordered/unordered_flat_map.hpp>
 #include <roaring/roaring.h>
+#include <boost/unordered/unordered_flat_map.hpp>
 
 namespace holdfast::topics {
 
@@ -28,8 +30,8 @@ class TopicListener {
 // Used by one thread.
 class TopicIndex {
  public:
-  // Room for subscribers below `subscribers`: address space alone. `listener` may be null and outlives the index; the index's own end
-  // tells it nothing.
+  // Room for subscribers below `subscribers`: address space alone. `listener` may be null and
+  // outlives the index; the index's own end tells it nothing.
   explicit TopicIndex(std::uint32_t subscribers, TopicListener* listener = nullptr);
   ~TopicIndex();
   TopicIndex(const TopicIndex&) = delete;
@@ -64,7 +66,9 @@ class TopicIndex {
   struct Hash {
     using is_transparent = void;
     using is_avalanching = void;
-    std::size_t operator()(std::string_view text) const { return boost::hash<std::string_view>()(text); }
+    std::size_t operator()(std::string_view text) const {
+      return boost::hash<std::string_view>()(text);
+    }
   };
 
   std::uint32_t id_of(std::string_view topic);

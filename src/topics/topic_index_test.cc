@@ -17,7 +17,8 @@ std::vector<std::uint32_t> subscribers(const TopicIndex& index, std::string_view
 
 TEST(TopicIndex, WalksSubscribersInRisingOrder) {
   TopicIndex index(100'000);
-  for (const std::uint32_t subscriber : {70'000u, 3u, 500u}) EXPECT_TRUE(index.subscribe(subscriber, "news"));
+  for (const std::uint32_t subscriber : {70'000u, 3u, 500u})
+    EXPECT_TRUE(index.subscribe(subscriber, "news"));
   EXPECT_FALSE(index.subscribe(3, "news"));
   EXPECT_EQ(subscribers(index, "news"), (std::vector<std::uint32_t>{3, 500, 70'000}));
   EXPECT_TRUE(subscribers(index, "other").empty());
@@ -59,7 +60,8 @@ TEST(TopicIndex, AgreesWithAPlainMapOverManyRandomSteps) {
   }
   std::size_t live = 0;
   for (const auto& [name, members] : model) {
-    EXPECT_EQ(subscribers(index, name), std::vector<std::uint32_t>(members.begin(), members.end())) << name;
+    EXPECT_EQ(subscribers(index, name), std::vector<std::uint32_t>(members.begin(), members.end()))
+        << name;
     EXPECT_EQ(index.subscriber_count(name), members.size());
     live += members.empty() ? 0 : 1;
   }
