@@ -64,8 +64,7 @@ std::string file_error(std::string_view text) {
 }
 
 TEST(ServeOptions, TheTableHasARowForEveryFieldOfOptions) {
-  std::ifstream header(std::filesystem::path(__FILE__).parent_path() /
-                       "../../include/holdfast/options.h");
+  std::ifstream header(HOLDFAST_OPTIONS_HEADER);
   ASSERT_TRUE(header);
   const std::regex field(
       R"(^  (?:std::\S+|bool|Milliseconds|IoChoice|QueueFullPolicy|[A-Z]\w+) (\w+)(?: = |\{|;))");
