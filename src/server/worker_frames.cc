@@ -28,9 +28,8 @@ void Worker::take_frames(int descriptor, Connection& connection, MutableBytes by
     // read.
     if (connection.state != State::kOpen && connection.state != State::kClosing) break;
   }
-  if (connection.state != State::kOpen && connection.state != State::kClosing) {
-    if (connection.busy != nullptr) connection.busy->session.reset();
-  } else if (session.at_rest()) {
+  const bool goes_on = connection.state == State::kOpen || connection.state == State::kClosing;
+  if (!goes_on || session.at_rest()) {
     if (connection.busy != nullptr) connection.busy->session.reset();
   } else {
     connection.make_busy().session = std::move(session);

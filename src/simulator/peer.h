@@ -67,7 +67,7 @@ class Peer {
   void break_a_rule();
   void leave();
   void vanish();
-  void say(std::string bytes) { link_.in_flight += bytes; }
+  void say(const std::string& bytes) { link_.in_flight += bytes; }
   bool may_say() const;
 
   // peer_hears.cc

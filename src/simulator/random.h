@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <span>
 
+#include "base/check.h"
+
 namespace holdfast::simulator {
 
 // Numbers that follow from a seed alone (SplitMix64), on every machine.
@@ -18,7 +20,10 @@ class Random {
     return value ^ value >> 31;
   }
   // 0..`end` - 1; `end` is at least 1.
-  std::uint64_t below(std::uint64_t end) { return next() % end; }
+  std::uint64_t below(std::uint64_t end) {
+    CHECK(end >= 1);
+    return next() % end;
+  }
   // Both ends included.
   std::uint64_t between(std::uint64_t first, std::uint64_t last) {
     return first + below(last - first + 1);
