@@ -210,8 +210,8 @@ class Response:
             self.headers[name.strip().lower()] = value.strip()
 
 
-def connect(address, timeout=10):
-    peer = socket.create_connection(address, timeout=timeout)
+def connect(address, timeout=10, source=None):
+    peer = socket.create_connection(address, timeout=timeout, source_address=(source, 0) if source else None)
     peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return peer
 
@@ -241,7 +241,7 @@ def upgrade_request(path="/", host="test", method="GET", version="13", key="dGhl
 def post(address, path, body, extra="", source=None):
     """Publishes; the answer."""
     head = f"POST {path} HTTP/1.1\r\nHost: test\r\nContent-Length: {len(body)}\r\nConnection: close\r\n{extra}\r\n".encode()
-    with connect(address) as peer:
+    with connect(address, source=source) as peer:
         peer.sendall(head + body)
         return Response(read_until_closed(peer))
 
@@ -273,8 +273,8 @@ def frame(opcode, payload=b"", fin=True, mask=b"\x11\x22\x33\x44", rsv=0, length
 class Peer:
     """A WebSocket client that sends exactly what it is told, right or wrong."""
 
-    def __init__(self, server, path="/", timeout=10, extra=""):
-        self.socket = connect(server.address, timeout)
+    def __init__(self, server, path="/", timeout=10, extra="", source=None):
+        self.socket = connect(server.address, timeout, source)
         self.buffer = b""
         key = base64.b64encode(os.urandom(16)).decode()
         self.socket.sendall(upgrade_request(path, key=key, extra=extra))
