@@ -60,6 +60,9 @@ class Handler {
   // Whether messages are the business of this path, so that a worker answers at once rather than
   // gathering arrivals for up to Options::idle_batch.
   virtual bool wants_promptness() const { return true; }
+  // The close code that peers of this path are sent when the server drains (Server::drain); one
+  // that Peer::close takes. A sub-protocol may have a code of its own for "come back elsewhere".
+  virtual std::uint16_t drain_code() const { return 1001; }
 };
 
 }  // namespace holdfast

@@ -62,6 +62,8 @@ struct PublishOptions {
   // topic as a whole. Conflation alone looks at it: SubscribeOptions::conflate and
   // QueueFullPolicy::kConflate.
   std::string_view key = {};
+  // One subscriber that is not sent it: whoever caused it and knows already. Nobody: all are.
+  PeerId except = {};
 };
 
 // A handle of 16 bytes, valid inside the callback that gave it, on that thread: what outlives the

@@ -42,6 +42,8 @@ struct Publication {
   // What the message is the newest value of ("AAPL"); empty: of the topic itself. Only conflation
   // looks at it.
   std::string key = {};
+  // The one subscriber that is not sent it, where there is one.
+  PeerId except = {};
   // Where there is one, this is no publication but only carries it to one worker.
   std::unique_ptr<const Errand> errand = nullptr;
   // What is sent to those who agreed on compression, by window: encoded once, when the first of

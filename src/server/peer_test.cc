@@ -80,6 +80,8 @@ class Office final : public Handler {
       messages_of_the_dead.push_back(account->messages);
   }
 
+  std::uint16_t drain_code() const override { return 4200; }
+
   int deaths = 0;
   std::vector<PeerId> ids;
   std::vector<std::string> offered;
@@ -190,6 +192,37 @@ TEST_F(PeerTest, DataOfThoseWhoAreStillThereEndsWithTheWorker) {
   ask(6, "name=bob");
   worker_.reset();
   EXPECT_EQ(office_->deaths, 4) << "two temporaries, two peers";
+}
+
+TEST_F(PeerTest, APublicationPassesByTheOneThatItExcepts) {
+  const auto publish = [&](std::string_view text, PeerId except) {
+    worker().publish("news", MessageKind::kText, as_bytes(text), {.except = except});
+  };
+  for (const int descriptor : {5, 6}) {
+    ask(descriptor, "");
+    say(descriptor, "subscribe");
+  }
+  publish("a", {});
+  publish("b", office_->ids[0]);
+  publish("c", {});
+  worker().turn();
+  EXPECT_EQ(std::exchange(loop_.sent[5], {}), sent_text("a") + sent_text("c"));
+  EXPECT_EQ(std::exchange(loop_.sent[6], {}), sent_text("a") + sent_text("b") + sent_text("c"));
+  // Not by whoever has its descriptor later.
+  end(5);
+  ask(5, "");
+  say(5, "subscribe");
+  publish("d", office_->ids[0]);
+  worker().turn();
+  EXPECT_EQ(loop_.sent[5], sent_text("d"));
+}
+
+TEST_F(PeerTest, DrainsWithTheCodeOfItsPath) {
+  ask(5, "");
+  worker().drain();
+  loop_.advance(seconds(11));
+  worker().turn();
+  EXPECT_THAT(loop_.sent[5], StartsWith(std::string("\x88\x16\x10\x68")));
 }
 
 TEST_F(PeerTest, OneWithoutDataHasNone) {

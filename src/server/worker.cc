@@ -163,7 +163,8 @@ void Worker::run_drain() {
   for (; drain_cursor_ < target; ++drain_cursor_) {
     Connection& connection = table_[drain_cursor_];
     if (connection.state == State::kOpen) {
-      close(drain_cursor_, 1001, "server is going away", Ending::kDrained);
+      close(drain_cursor_, router_.handler(connection.route).drain_code(), "server is going away",
+            Ending::kDrained);
     } else if (connection.state == State::kRequest || connection.state == State::kProxyHeader) {
       count_unanswered(connection, Refusal::kDraining);
       release(drain_cursor_, connection, Ending::kDrained, 1006);

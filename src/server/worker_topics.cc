@@ -73,17 +73,21 @@ void Worker::run_windows() {
 void Worker::fan_out(std::string_view key, std::span<const broker::SharedPublication> run) {
   if (topics_.subscriber_count(key) == 0) return;
   while (!run.empty()) {
-    std::size_t count = 0, bytes = 0;
-    do {
+    // What somebody here is not to be sent goes alone.
+    const PeerId except = run[0]->except;
+    const int skipped = belongings_.is_present(except) ? static_cast<int>(except.descriptor) : -1;
+    std::size_t count = 1, bytes = run[0]->wire.size();
+    while (skipped < 0 && count < run.size() && !belongings_.is_present(run[count]->except) &&
+           bytes + run[count]->wire.size() <= kJoinBytesMax) {
       bytes += run[count++]->wire.size();
-    } while (count < run.size() && bytes + run[count]->wire.size() <= kJoinBytesMax);
+    }
     const auto part = run.first(count);
     run = run.subspan(count);
     std::array<Form, Connection::kDeflateAgreements> forms;
     topics_.for_each(key, [&](std::uint32_t subscriber) {
       const auto descriptor = static_cast<int>(subscriber);
       Connection& connection = table_[descriptor];
-      if (connection.state != State::kOpen) return;
+      if (connection.state != State::kOpen || descriptor == skipped) return;
       Form& form = forms[connection.deflate];
       if (form.held < 0) form = join(part, connection.deflate);
       counters_.deliveries.add(part.size());
@@ -143,6 +147,7 @@ broker::SharedPublication make_publication(std::string_view topic, MessageKind k
   publication->topic = topic;
   publication->wire = SharedBytes::allocate(header + payload.size());
   publication->key = options.key;
+  publication->except = options.except;
   std::byte* out = publication->wire.mutable_bytes().data();
   protocol::write_frame_header(out, opcode, true, payload.size());
   std::copy(payload.begin(), payload.end(), out + header);
