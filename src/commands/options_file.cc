@@ -111,12 +111,13 @@ std::optional<std::vector<std::string>> listener_texts(std::string_view path,
 void read_entry(std::string_view path, const toml::key& key, const toml::node& node,
                 FileValues& result) {
   const std::string place = place_of(path, key.source().begin);
+  if (key.str() == "apps") return;  // apps_file.h
   const bool are_listeners = key.str() == "listeners" && node.is_array_of_tables();
   if (!are_listeners && (node.is_table() || node.is_array_of_tables())) {
-    result.problems.push_back(
-        fmt::format("{}: '{}' is a table; this file has none but [[listeners]], write the options "
-                    "as plain keys: ping-interval = \"25s\"",
-                    place, key.str()));
+    result.problems.push_back(fmt::format(
+        "{}: '{}' is a table; this file has none but [[listeners]] and [[apps]], write the options "
+        "as plain keys: ping-interval = \"25s\"",
+        place, key.str()));
     return;
   }
   const OptionRow* row = find_serve_option(are_listeners ? "listen" : key.str());

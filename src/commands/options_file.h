@@ -1,7 +1,8 @@
 #pragma once
 
 // holdfast.toml: flat keys, named like the flags, with '-' or '_'. Only listeners may be tables:
-// [[listeners]], with an address and its settings, is `listen` in another form.
+// [[listeners]], with an address and its settings, is `listen` in another form. [[apps]] are not
+// options: see apps_file.h.
 
 #include <string>
 #include <string_view>

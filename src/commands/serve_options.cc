@@ -435,7 +435,9 @@ Result<ServeConfiguration> resolve_serve_options(const ServeInputs& inputs) {
   if (!config_path.empty()) resolver.take_file(config_path);
   resolver.take_environment(inputs.environment);
   resolver.take_command_line(inputs.command_line);
-  return resolver.finish();
+  auto configuration = resolver.finish();
+  if (configuration) configuration->config_path = config_path;
+  return configuration;
 }
 
 std::map<std::string, std::string, std::less<>> process_environment() {

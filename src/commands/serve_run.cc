@@ -8,6 +8,7 @@
 #include <string>
 
 #include "base/units.h"
+#include "commands/serve_channels.h"
 #include "commands/serve_endpoints.h"
 #include "commands/serve_log.h"
 #include "holdfast/admin.h"
@@ -17,6 +18,7 @@
 namespace holdfast::commands {
 namespace {
 
+constexpr std::chrono::milliseconds kTickInterval{1'000};
 constexpr std::chrono::milliseconds kStatusInterval{10'000};
 constexpr std::chrono::milliseconds kDrainLook{20};
 // What may come on top of drain_time: the last peer's close_timeout, and its worker's turn.
@@ -60,22 +62,33 @@ void tell_status(const Server& server) {
                      format_count(server.connections()), format_count(server.connections_max())));
 }
 
-// True for a signal that means the end.
-bool is_end(int signal) {
-  if (signal == SIGHUP) log(LogLevel::kWarning, "SIGHUP ignored: options are read once, at start");
-  return signal == SIGTERM || signal == SIGINT;
+bool is_end(int signal) { return signal == SIGTERM || signal == SIGINT; }
+
+// Options are read once, at the start; apps again and again.
+void reload(ServeChannels& channels) {
+  const auto count = channels.reload();
+  if (count) {
+    log(LogLevel::kInfo, "apps reloaded", {{"apps", std::to_string(*count)}});
+  } else {
+    log(LogLevel::kError, "apps not reloaded, those of before stay: " + count.error().message);
+  }
 }
 
-void hold(const Server& server) {
+void hold(const Server& server, ServeChannels& channels) {
+  Instant status_due = net::monotonic_now();
   while (true) {
-    const int signal = next_signal(kStatusInterval);
+    const int signal = next_signal(kTickInterval);
+    channels.tick();
+    if (signal == SIGHUP) reload(channels);
     if (is_end(signal)) {
       log(LogLevel::kInfo, "draining",
           {{"signal", std::string(name_of(signal))},
            {"connections", std::to_string(server.connections())}});
       return;
     }
+    if (net::monotonic_now() < status_due) continue;
     tell_status(server);
+    status_due += kStatusInterval;
   }
 }
 
@@ -114,6 +127,11 @@ int serve(const ServeConfiguration& configuration) {
 
   Server server(settings);
   add_endpoints(server, settings);
+  auto channels = ServeChannels::add(server, configuration.config_path);
+  if (!channels) {
+    log(LogLevel::kError, "cannot start: " + channels.error().message);
+    return 1;
+  }
   add_admin_routes(server);
   if (const auto problem = server.start()) {
     log(LogLevel::kError, "cannot start: " + *problem);
@@ -121,7 +139,7 @@ int serve(const ServeConfiguration& configuration) {
   }
   for (const std::string& warning : server.warnings()) log(LogLevel::kWarning, warning);
   tell_ready(server);
-  hold(server);
+  hold(server, *channels);
   const int exit_code = drain(server, settings);
   server.stop();
   return exit_code;

@@ -6,7 +6,7 @@
 
 namespace holdfast::pusher {
 
-Result<std::shared_ptr<const AppTable>> AppTable::make(std::vector<App> apps) {
+Result<std::shared_ptr<AppTable>> AppTable::make(std::vector<App> apps) {
   for (auto app = apps.begin(); app != apps.end(); ++app) {
     for (const auto& [name, value] : {std::pair("id", &app->id), std::pair("key", &app->key),
                                       std::pair("secret", &app->secret)}) {
@@ -22,7 +22,7 @@ Result<std::shared_ptr<const AppTable>> AppTable::make(std::vector<App> apps) {
                                  twin->id, app->id, twin->id == app->id ? "an id" : "a key"));
     }
   }
-  return std::shared_ptr<const AppTable>(new AppTable(std::move(apps)));
+  return std::shared_ptr<AppTable>(new AppTable(std::move(apps)));
 }
 
 const App* AppTable::by_id(std::string_view id) const {
@@ -34,6 +34,12 @@ const App* AppTable::by_id(std::string_view id) const {
 const App* AppTable::by_key(std::string_view key) const {
   const auto found =
       std::find_if(apps_.begin(), apps_.end(), [&](const App& app) { return app.key == key; });
+  return found == apps_.end() ? nullptr : &*found;
+}
+
+const App* AppTable::by_state(const AppState* state) const {
+  const auto found =
+      std::find_if(apps_.begin(), apps_.end(), [&](const App& app) { return app.state == state; });
   return found == apps_.end() ? nullptr : &*found;
 }
 

@@ -14,6 +14,15 @@
 
 namespace holdfast::pusher {
 
+// What an app has while this process lives, whatever its settings become; see Hub.
+struct AppState {
+  std::atomic<std::uint64_t> connections{0};
+  std::atomic<std::uint64_t> connections_refused{0};  // over max_connections
+  std::atomic<std::uint64_t> events_published{0};     // over HTTP, for each channel
+  std::atomic<std::uint64_t> client_events{0};
+  std::atomic<std::uint64_t> client_events_refused{0};
+};
+
 struct App {
   std::string id;      // in the paths of the HTTP API
   std::string key;     // public: in the path that clients connect to
@@ -27,18 +36,24 @@ struct App {
   std::uint32_t presence_info_bytes_max = 2048;  // channel_data of one member
   std::uint32_t event_bytes_max = 10 * 1024;     // data of one event
   std::chrono::seconds cache_ttl{1800};          // of the last event of a cache channel
-  std::vector<std::string> origins = {};         // allowed Origin values; empty: any
+  std::uint32_t activity_timeout = 120;   // seconds of silence after which a client says ping
+  bool subscription_counts = false;       // whether subscribers are told how many they are
+  bool loopback_only = false;             // for this machine alone: its secret is known to all
+  std::vector<std::string> origins = {};  // allowed Origin values; empty: any
+  AppState* state = nullptr;              // set by the Hub that has it in force
 };
 
 // The applications at one moment.
 class AppTable {
  public:
   // Fails for two apps with one id or key, and for an app without id, key or secret: says which.
-  static Result<std::shared_ptr<const AppTable>> make(std::vector<App> apps);
+  static Result<std::shared_ptr<AppTable>> make(std::vector<App> apps);
 
   const App* by_id(std::string_view id) const;
   const App* by_key(std::string_view key) const;
+  const App* by_state(const AppState* state) const;
   const std::vector<App>& all() const { return apps_; }
+  std::vector<App>& all() { return apps_; }
 
  private:
   explicit AppTable(std::vector<App> apps) : apps_(std::move(apps)) {}

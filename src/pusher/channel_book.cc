@@ -9,86 +9,102 @@ namespace holdfast::pusher {
 namespace {
 
 std::string key_of(std::string_view app, std::string_view channel) {
-  std::string key(app);
+  std::string key;
+  key.reserve(app.size() + 1 + channel.size());
+  key += app;
   key += '\0';
   key += channel;
   return key;
+}
+
+ChannelBook::Figures figures_of(const ChannelBook::Channel& channel) {
+  return {channel.subscriptions, channel.members == nullptr ? 0 : channel.members->size()};
+}
+
+std::string presence_of(const ChannelBook::Members& members) {
+  std::string ids, hash;
+  for (const auto& [id, one] : members) {
+    const std::string name = json_string(id);
+    ids += (ids.empty() ? "" : ",") + name;
+    hash += (hash.empty() ? "" : ",") + name + ":" + one.info;
+  }
+  return "{\"presence\":{\"ids\":[" + ids + "],\"hash\":{" + hash +
+         "},\"count\":" + std::to_string(members.size()) + "}}";
 }
 
 }  // namespace
 
 ChannelBook::Joined ChannelBook::join(std::string_view app, std::string_view channel,
                                       const std::optional<Member>& member,
-                                      std::uint32_t members_max, const Tell& tell) {
-  const std::string key = key_of(app, channel);
+                                      std::uint32_t members_max,
+                                      const std::function<void(const Joined&)>& tell) {
+  std::string key = key_of(app, channel);
   Shard& shard = shard_of(key);
   Joined joined;
   const std::lock_guard lock(shard.mutex);
-  auto found = shard.channels.find(key);
-  if (member) {
-    const bool has_members = found != shard.channels.end() && found->second.members != nullptr;
-    const bool is_there = has_members && found->second.members->contains(member->id);
-    if (!is_there && has_members && found->second.members->size() >= members_max) {
-      joined.refusal = Joined::Refusal::kTooManyMembers;
-      return joined;
-    }
-  }
-  if (found == shard.channels.end()) found = shard.channels.emplace(key, Channel()).first;
+  const auto [found, is_first] = shard.channels.try_emplace(std::move(key));
   Channel& place = found->second;
+  if (is_first) {
+    place.key = &found->first;
+    place.app_bytes = static_cast<std::uint32_t>(app.size());
+  }
+  if (member) {
+    if (place.members == nullptr) place.members = std::make_unique<Members>();
+    auto present = place.members->find(member->id);
+    joined.is_new_member = present == place.members->end();
+    if (joined.is_new_member) {
+      if (place.members->size() >= members_max) {
+        if (is_first) shard.channels.erase(found);
+        return joined;
+      }
+      present =
+          place.members->emplace(std::string(member->id), Present{std::string(member->info), 0})
+              .first;
+    }
+    ++present->second.connections;
+    joined.place.member = &*present;
+    joined.users = place.members->size();
+    joined.presence = presence_of(*place.members);
+  }
+  joined.place.channel = &place;
   joined.subscriptions = ++place.subscriptions;
-  if (!member) return joined;
-  if (place.members == nullptr) {
-    place.members = std::make_unique<std::map<std::string, Present, std::less<>>>();
-  }
-  auto present = place.members->find(member->id);
-  joined.is_new_member = present == place.members->end();
-  if (joined.is_new_member) {
-    present = place.members->emplace(std::string(member->id), Present{std::string(member->info), 0})
-                  .first;
-  }
-  ++present->second.connections;
-  std::string ids, hash;
-  for (const auto& [id, one] : *place.members) {
-    const std::string name = json_string(id);
-    ids += (ids.empty() ? "" : ",") + name;
-    hash += (hash.empty() ? "" : ",") + name + ":" + one.info;
-  }
-  joined.presence = "{\"presence\":{\"ids\":[" + ids + "],\"hash\":{" + hash +
-                    "},\"count\":" + std::to_string(place.members->size()) + "}}";
-  if (joined.is_new_member && tell) tell();
+  if (tell) tell(joined);
   return joined;
 }
 
-ChannelBook::Left ChannelBook::leave(std::string_view app, std::string_view channel,
-                                     std::string_view user, const Tell& tell) {
-  const std::string key = key_of(app, channel);
-  Shard& shard = shard_of(key);
+ChannelBook::Left ChannelBook::leave(const Membership& membership,
+                                     const std::function<void(const Left&)>& tell) {
+  CHECK(membership.channel != nullptr);
+  Channel& place = *membership.channel;
+  Shard& shard = shard_of(*place.key);
   Left left;
   const std::lock_guard lock(shard.mutex);
-  const auto found = shard.channels.find(key);
-  CHECK(found != shard.channels.end() && found->second.subscriptions > 0);
-  Channel& place = found->second;
+  CHECK(place.subscriptions > 0);
   left.subscriptions = --place.subscriptions;
-  if (!user.empty()) {
+  auto present = place.members == nullptr ? Members::iterator() : place.members->end();
+  if (membership.member != nullptr) {
     CHECK(place.members != nullptr);
-    const auto present = place.members->find(user);
+    present = place.members->find(membership.member->first);
     CHECK(present != place.members->end());
-    if (--present->second.connections == 0) {
-      place.members->erase(present);
-      left.is_gone = true;
-    }
+    left.is_gone = --present->second.connections == 0;
   }
-  if (left.subscriptions == 0) shard.channels.erase(found);
-  if (left.is_gone && tell) tell();
+  if (tell) tell(left);
+  if (left.is_gone) place.members->erase(present);
+  if (left.subscriptions == 0) {
+    const auto found = shard.channels.find(*place.key);
+    CHECK(found != shard.channels.end());
+    shard.channels.erase(found);
+  }
   return left;
 }
 
 void ChannelBook::remember(std::string_view app, std::string_view channel, std::string message,
-                           Instant until) {
-  const std::string key = key_of(app, channel);
+                           Instant until, const std::function<void()>& publish) {
+  std::string key = key_of(app, channel);
   Shard& shard = shard_of(key);
   const std::lock_guard lock(shard.mutex);
-  shard.cache[key] = {std::move(message), until};
+  shard.cache.insert_or_assign(std::move(key), Cached{std::move(message), until});
+  if (publish) publish();
 }
 
 std::optional<ChannelBook::Cached> ChannelBook::last_event(std::string_view app,
@@ -97,10 +113,15 @@ std::optional<ChannelBook::Cached> ChannelBook::last_event(std::string_view app,
   Shard& shard = shard_of(key);
   const std::lock_guard lock(shard.mutex);
   const auto found = shard.cache.find(key);
-  if (found == shard.cache.end()) return std::nullopt;
-  if (found->second.until > now) return found->second;
-  shard.cache.erase(found);
-  return std::nullopt;
+  if (found == shard.cache.end() || found->second.until <= now) return std::nullopt;
+  return found->second;
+}
+
+void ChannelBook::expire(Instant now) {
+  for (Shard& shard : shards_) {
+    const std::lock_guard lock(shard.mutex);
+    std::erase_if(shard.cache, [now](const auto& entry) { return entry.second.until <= now; });
+  }
 }
 
 std::optional<ChannelBook::Figures> ChannelBook::figures(std::string_view app,
@@ -110,8 +131,7 @@ std::optional<ChannelBook::Figures> ChannelBook::figures(std::string_view app,
   const std::lock_guard lock(shard.mutex);
   const auto found = shard.channels.find(key);
   if (found == shard.channels.end()) return std::nullopt;
-  const Channel& place = found->second;
-  return Figures{place.subscriptions, place.members == nullptr ? 0 : place.members->size()};
+  return figures_of(found->second);
 }
 
 std::vector<std::pair<std::string, ChannelBook::Figures>> ChannelBook::channels(
@@ -122,10 +142,7 @@ std::vector<std::pair<std::string, ChannelBook::Figures>> ChannelBook::channels(
     const std::lock_guard lock(shard.mutex);
     for (auto at = shard.channels.lower_bound(first);
          at != shard.channels.end() && at->first.starts_with(first); ++at) {
-      const Channel& place = at->second;
-      all.emplace_back(
-          at->first.substr(app.size() + 1),
-          Figures{place.subscriptions, place.members == nullptr ? 0 : place.members->size()});
+      all.emplace_back(at->second.name(), figures_of(at->second));
     }
   }
   std::sort(all.begin(), all.end(), [](const auto& a, const auto& b) { return a.first < b.first; });

@@ -9,52 +9,70 @@ constexpr std::uint32_t kMany = 100;
 const ChannelBook::Member kAnna{"anna", R"({"name":"Anna"})"};
 const ChannelBook::Member kBob{"bob", "null"};
 
+using Membership = ChannelBook::Membership;
+
 class ChannelBookTest : public testing::Test {
  protected:
   ChannelBook::Joined join(const std::optional<ChannelBook::Member>& member,
                            std::uint32_t most = kMany) {
-    return book_.join("app", "presence-x", member, most, [&] { told_ += "+"; });
+    return book_.join("app", "presence-x", member, most, [&](const ChannelBook::Joined& joined) {
+      if (joined.is_new_member) told_ += "+";
+    });
   }
-  ChannelBook::Left leave(std::string_view user) {
-    return book_.leave("app", "presence-x", user, [&] { told_ += "-"; });
+  ChannelBook::Joined join(std::string_view app, std::string_view channel) {
+    return book_.join(app, channel, std::nullopt, kMany, nullptr);
+  }
+  ChannelBook::Left leave(const Membership& membership) {
+    return book_.leave(membership, [&](const ChannelBook::Left& left) {
+      if (left.is_gone) told_ += std::string("-") + std::string(membership.user());
+    });
   }
   ChannelBook book_;
   std::string told_;
 };
 
 TEST_F(ChannelBookTest, CountsAUserOnceHoweverManyConnectionsItHas) {
-  EXPECT_TRUE(join(kAnna).is_new_member);
-  EXPECT_FALSE(join(kAnna).is_new_member);
+  const auto first = join(kAnna), second = join(kAnna);
+  EXPECT_TRUE(first.is_new_member);
+  EXPECT_FALSE(second.is_new_member);
+  EXPECT_EQ(second.place.user(), "anna");
+  EXPECT_EQ(second.place.channel->name(), "presence-x");
   EXPECT_EQ(
       join(kBob).presence,
       R"({"presence":{"ids":["anna","bob"],"hash":{"anna":{"name":"Anna"},"bob":null},"count":2}})");
-  EXPECT_FALSE(leave("anna").is_gone);
-  EXPECT_TRUE(leave("anna").is_gone);
-  EXPECT_EQ(told_, "++-");
+  EXPECT_FALSE(leave(first.place).is_gone);
+  EXPECT_TRUE(leave(second.place).is_gone);
+  EXPECT_EQ(told_, "++-anna");
   EXPECT_EQ(book_.users("app", "presence-x"), std::vector<std::string>{"bob"});
 }
 
 TEST_F(ChannelBookTest, ForgetsAChannelWithItsLastSubscription) {
-  EXPECT_EQ(book_.join("app", "news", std::nullopt, kMany, nullptr).subscriptions, 1u);
-  EXPECT_EQ(book_.join("app", "news", std::nullopt, kMany, nullptr).subscriptions, 2u);
+  const auto first = join("app", "news"), second = join("app", "news");
+  EXPECT_EQ(first.subscriptions, 1u);
+  EXPECT_EQ(second.subscriptions, 2u);
   EXPECT_EQ(book_.figures("app", "news")->subscriptions, 2u);
   EXPECT_FALSE(book_.figures("other", "news"));
-  book_.leave("app", "news", "", nullptr);
-  EXPECT_EQ(book_.leave("app", "news", "", nullptr).subscriptions, 0u);
+  leave(first.place);
+  EXPECT_EQ(leave(second.place).subscriptions, 0u);
   EXPECT_FALSE(book_.figures("app", "news"));
 }
 
 TEST_F(ChannelBookTest, RefusesAMemberTooManyButNotAnotherConnectionOfOne) {
   join(kAnna, 1);
-  EXPECT_EQ(join(kBob, 1).refusal, ChannelBook::Joined::Refusal::kTooManyMembers);
-  EXPECT_EQ(join(kAnna, 1).refusal, ChannelBook::Joined::Refusal::kNone);
+  EXPECT_EQ(join(kBob, 1).place.channel, nullptr);
+  EXPECT_NE(join(kAnna, 1).place.channel, nullptr);
   EXPECT_EQ(book_.figures("app", "presence-x")->subscriptions, 2u);
+  EXPECT_EQ(book_.figures("app", "presence-x")->users, 1u);
+}
+
+TEST_F(ChannelBookTest, LeavesNoChannelBehindWhereNobodyMayJoin) {
+  EXPECT_EQ(join(kBob, 0).place.channel, nullptr);
+  EXPECT_FALSE(book_.figures("app", "presence-x"));
 }
 
 TEST_F(ChannelBookTest, ListsTheChannelsOfOneAppByPrefix) {
-  for (const char* name : {"presence-b", "presence-a", "news"})
-    book_.join("app", name, std::nullopt, kMany, nullptr);
-  book_.join("apps", "presence-c", std::nullopt, kMany, nullptr);
+  for (const char* name : {"presence-b", "presence-a", "news"}) join("app", name);
+  join("apps", "presence-c");
   const auto found = book_.channels("app", "presence-");
   ASSERT_EQ(found.size(), 2u);
   EXPECT_EQ(found[0].first, "presence-a");
@@ -64,11 +82,15 @@ TEST_F(ChannelBookTest, ListsTheChannelsOfOneAppByPrefix) {
 
 TEST_F(ChannelBookTest, KeepsTheLastEventOfACacheChannelForItsTime) {
   const Instant now{std::chrono::seconds(10)};
-  book_.remember("app", "cache-x", "first", now + std::chrono::seconds(5));
-  book_.remember("app", "cache-x", "second", now + std::chrono::seconds(5));
+  const Instant end = now + std::chrono::seconds(5);
+  book_.remember("app", "cache-x", "first", end, nullptr);
+  book_.remember("app", "cache-x", "second", end, [&] { told_ += "published"; });
   EXPECT_EQ(book_.last_event("app", "cache-x", now)->message, "second");
-  EXPECT_FALSE(book_.last_event("app", "cache-x", now + std::chrono::seconds(5)));
+  EXPECT_EQ(told_, "published");
+  EXPECT_FALSE(book_.last_event("app", "cache-x", end));
   EXPECT_FALSE(book_.last_event("app", "cache-y", now));
+  book_.expire(end);
+  EXPECT_FALSE(book_.last_event("app", "cache-x", now));
 }
 
 }  // namespace

@@ -5,9 +5,7 @@
 #include <charconv>
 
 namespace holdfast::pusher {
-namespace {
-
-std::string decode(std::string_view text) {
+std::string percent_decode(std::string_view text) {
   std::string decoded;
   decoded.reserve(text.size());
   for (std::size_t i = 0; i < text.size(); ++i) {
@@ -29,19 +27,17 @@ std::string decode(std::string_view text) {
   return decoded;
 }
 
-}  // namespace
-
 Query parse_query(std::string_view query) {
   Query parameters;
   while (!query.empty()) {
     const std::string_view field = query.substr(0, query.find('&'));
     query.remove_prefix(std::min(query.size(), field.size() + 1));
     const std::size_t equals = std::min(field.find('='), field.size());
-    std::string name = decode(field.substr(0, equals));
+    std::string name = percent_decode(field.substr(0, equals));
     if (name.empty()) continue;
     std::transform(name.begin(), name.end(), name.begin(),
                    [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-    parameters[std::move(name)] = decode(field.substr(std::min(field.size(), equals + 1)));
+    parameters[std::move(name)] = percent_decode(field.substr(std::min(field.size(), equals + 1)));
   }
   return parameters;
 }

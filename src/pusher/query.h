@@ -6,6 +6,9 @@
 
 namespace holdfast::pusher {
 
+// Percent-decoded; '+' is a space. What is no %XX stays as it is.
+std::string percent_decode(std::string_view text);
+
 // A request's parameters: names in lower case and sorted, values percent-decoded, '+' a space. Of a
 // name that comes twice the last value.
 using Query = std::map<std::string, std::string, std::less<>>;

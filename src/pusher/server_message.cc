@@ -18,8 +18,8 @@ std::string connection_established(std::string_view socket_id,
 }
 
 std::string error_message(std::uint16_t code, std::string_view message) {
-  return fmt::format(R"({{"event":"pusher:error","data":{{"code":{},"message":{}}}}})", code,
-                     json_string(message));
+  return fmt::format(R"({{"event":"pusher:error","data":{{"code":{},"message":{}}}}})",
+                     code == 0 ? "null" : std::to_string(code), json_string(message));
 }
 
 std::string channel_message(std::string_view event, std::string_view channel,
@@ -37,6 +37,14 @@ std::string subscription_error(std::string_view channel, std::string_view type,
 
 std::string cache_miss(std::string_view channel) {
   return fmt::format(R"({{"event":"pusher:cache_miss","channel":{}}})", json_string(channel));
+}
+
+std::string watchlist_events(bool online, const std::vector<std::string>& users) {
+  std::string ids;
+  for (const std::string& user : users) ids += (ids.empty() ? "" : ",") + json_string(user);
+  return fmt::format(
+      R"({{"event":"pusher_internal:watchlist_events","data":{{"events":[{{"name":"{}","user_ids":[{}]}}]}}}})",
+      online ? "online" : "offline", ids);
 }
 
 std::string signin_success(std::string_view user_data) {

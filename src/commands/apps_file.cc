@@ -1,0 +1,169 @@
+#include "commands/apps_file.h"
+
+#include <fmt/format.h>
+#include <toml++/toml.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <sstream>
+#include <variant>
+
+#include "base/check.h"
+#include "commands/nearest_name.h"
+
+namespace holdfast::commands {
+namespace {
+
+using pusher::App;
+
+// A number's bounds; 0 as the least where 0 means "no limit".
+struct Key {
+  std::string_view name;
+  std::variant<std::string App::*, bool App::*, std::uint32_t App::*, std::uint64_t App::*,
+               std::chrono::seconds App::*, std::vector<std::string> App::*>
+      field;
+  std::int64_t least = 0;
+  std::int64_t most = 0;
+};
+
+constexpr std::array kKeys = {
+    Key{"id", &App::id},
+    Key{"key", &App::key},
+    Key{"secret", &App::secret},
+    Key{"enabled", &App::enabled},
+    Key{"client_events", &App::client_events},
+    Key{"client_event_rate", &App::client_event_rate, 0, 1'000'000},
+    Key{"max_connections", &App::max_connections, 0, 1'000'000'000},
+    Key{"channels_per_client", &App::channels_per_client, 1, 10'000},
+    Key{"presence_members_max", &App::presence_members_max, 1, 10'000},
+    Key{"presence_info_bytes_max", &App::presence_info_bytes_max, 16, 65'536},
+    Key{"event_bytes_max", &App::event_bytes_max, 1, 16 * 1024 * 1024},
+    Key{"cache_ttl_seconds", &App::cache_ttl, 1, 604'800},
+    Key{"activity_timeout", &App::activity_timeout, 5, 3600},
+    Key{"subscription_counts", &App::subscription_counts},
+    Key{"origins", &App::origins},
+};
+
+std::string place_of(std::string_view path, const toml::source_position& position) {
+  return fmt::format("{}:{}:{}", path, position.line, position.column);
+}
+
+// Empty when the value was taken, else what it should be.
+std::string take(App& app, const Key& key, const toml::node& node) {
+  const auto number = [&](auto field) -> std::string {
+    const auto* value = node.as_integer();
+    if (value == nullptr || value->get() < key.least || value->get() > key.most) {
+      return fmt::format("a whole number of {} to {}", key.least, key.most);
+    }
+    using Field = std::remove_reference_t<decltype(app.*field)>;
+    app.*field = Field(value->get());
+    return {};
+  };
+  if (const auto* field = std::get_if<std::string App::*>(&key.field)) {
+    // An id is often a number.
+    if (const auto* value = node.as_integer(); value != nullptr && key.name == "id") {
+      app.id = std::to_string(value->get());
+      return {};
+    }
+    const auto* value = node.as_string();
+    if (value == nullptr || value->get().empty()) return "a string that is not empty";
+    app.*(*field) = value->get();
+    return {};
+  }
+  if (const auto* field = std::get_if<bool App::*>(&key.field)) {
+    const auto* value = node.as_boolean();
+    if (value == nullptr) return "true or false";
+    app.*(*field) = value->get();
+    return {};
+  }
+  if (const auto* field = std::get_if<std::uint32_t App::*>(&key.field)) return number(*field);
+  if (const auto* field = std::get_if<std::uint64_t App::*>(&key.field)) return number(*field);
+  if (const auto* field = std::get_if<std::chrono::seconds App::*>(&key.field)) {
+    return number(*field);
+  }
+  const auto field = std::get<std::vector<std::string> App::*>(key.field);
+  const auto* values = node.as_array();
+  if (values == nullptr) return "an array of strings";
+  for (const toml::node& value : *values) {
+    const auto* text = value.as_string();
+    if (text == nullptr) return "an array of strings";
+    (app.*field).push_back(text->get());
+  }
+  return {};
+}
+
+void read_app(std::string_view path, const toml::table& table, std::vector<App>& apps,
+              std::string& problems) {
+  App app;
+  for (const auto& [name, node] : table) {
+    std::string spelled(name.str());
+    std::replace(spelled.begin(), spelled.end(), '-', '_');
+    const auto key = std::find_if(kKeys.begin(), kKeys.end(),
+                                  [&](const Key& one) { return one.name == spelled; });
+    const std::string place = place_of(path, name.source().begin);
+    if (key == kKeys.end()) {
+      std::vector<std::string_view> names;
+      for (const Key& one : kKeys) names.push_back(one.name);
+      const std::string_view nearest = nearest_name(spelled, names);
+      problems += fmt::format("{}: unknown key '{}' of an app{}\n", place, name.str(),
+                              nearest.empty() ? "" : fmt::format("; did you mean '{}'?", nearest));
+    } else if (const auto wanted = take(app, *key, node); !wanted.empty()) {
+      problems += fmt::format("{}: {} of an app wants {}\n", place, key->name, wanted);
+    }
+  }
+  apps.push_back(std::move(app));
+}
+
+}  // namespace
+
+Result<std::shared_ptr<pusher::AppTable>> parse_apps(std::string_view text, std::string_view path) {
+  std::vector<App> apps;
+  std::string problems;
+  try {
+    const toml::table table = toml::parse(text, path);
+    if (const toml::node* node = table.get("apps")) {
+      if (!node->is_array_of_tables()) {
+        return failure(
+            fmt::format("{}: apps are tables: [[apps]]", place_of(path, node->source().begin)));
+      }
+      for (const toml::node& one : *node->as_array())
+        read_app(path, *one.as_table(), apps, problems);
+    }
+  } catch (const toml::parse_error& error) {
+    return failure(
+        fmt::format("{}: {}", place_of(path, error.source().begin), error.description()));
+  }
+  if (!problems.empty()) {
+    problems.pop_back();
+    return failure(problems);
+  }
+  auto made = pusher::AppTable::make(std::move(apps));
+  if (!made) return failure(fmt::format("{}: {}", path, made.error().message));
+  return made;
+}
+
+Result<std::shared_ptr<pusher::AppTable>> read_apps_file(const std::string& path) {
+  errno = 0;
+  std::ifstream file(path, std::ios::binary);
+  if (!file) return failure(fmt::format("cannot read {}: {}", path, std::strerror(errno)), errno);
+  std::ostringstream text;
+  text << file.rdbuf();
+  return parse_apps(text.str(), path);
+}
+
+std::shared_ptr<pusher::AppTable> development_apps() {
+  App app;
+  app.id = "1";
+  app.key = "app-key";
+  app.secret = "app-secret";
+  app.client_events = true;
+  app.loopback_only = true;
+  auto made = pusher::AppTable::make({std::move(app)});
+  CHECK(made);
+  return *made;
+}
+
+}  // namespace holdfast::commands

@@ -1,0 +1,66 @@
+#include "commands/apps_file.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace holdfast::commands {
+namespace {
+
+using testing::HasSubstr;
+
+TEST(AppsFile, ReadsAppsAndLeavesTheRestOfTheFileAlone) {
+  const auto apps = parse_apps(R"(
+ping-interval = "25s"
+[[apps]]
+id = 3
+key = "k"
+secret = "s"
+client-events = true
+max_connections = 100000
+origins = ["https://example.com"]
+[[apps]]
+id = "b"
+key = "k2"
+secret = "s2"
+)",
+                               "holdfast.toml");
+  ASSERT_TRUE(apps) << apps.error().message;
+  ASSERT_EQ((*apps)->all().size(), 2u);
+  const pusher::App& app = *(*apps)->by_key("k");
+  EXPECT_EQ(app.id, "3");
+  EXPECT_TRUE(app.client_events);
+  EXPECT_EQ(app.max_connections, 100'000u);
+  EXPECT_EQ(app.origins, std::vector<std::string>{"https://example.com"});
+  EXPECT_EQ((*apps)->by_id("b")->secret, "s2");
+  EXPECT_TRUE((*parse_apps("", "x"))->all().empty());
+}
+
+TEST(AppsFile, TellsEveryMistakeWithItsPlace) {
+  const auto apps = parse_apps(
+      "[[apps]]\nid = \"a\"\nkey = 7\nsecret = \"s\"\nclient_event = true\nmax_connections = -1\n",
+      "f");
+  ASSERT_FALSE(apps);
+  EXPECT_THAT(apps.error().message, HasSubstr("f:3:1: key of an app wants a string"));
+  EXPECT_THAT(
+      apps.error().message,
+      HasSubstr("f:5:1: unknown key 'client_event' of an app; did you mean 'client_events'?"));
+  EXPECT_THAT(
+      apps.error().message,
+      HasSubstr("f:6:1: max_connections of an app wants a whole number of 0 to 1000000000"));
+}
+
+TEST(AppsFile, RefusesAppsThatAreIncompleteOrTheSame) {
+  EXPECT_THAT(parse_apps("[[apps]]\nid = \"a\"\nkey = \"k\"\n", "f").error().message,
+              HasSubstr("number 1 has no secret"));
+  EXPECT_THAT(parse_apps("[[apps]]\nid=\"a\"\nkey=\"k\"\nsecret=\"s\"\n[[apps]]\nid=\"b\"\nkey="
+                         "\"k\"\nsecret=\"s\"\n",
+                         "f")
+                  .error()
+                  .message,
+              HasSubstr("share a key"));
+  EXPECT_FALSE(parse_apps("apps = 3", "f"));
+  EXPECT_FALSE(parse_apps("[[apps", "f"));
+}
+
+}  // namespace
+}  // namespace holdfast::commands

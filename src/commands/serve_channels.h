@@ -1,0 +1,38 @@
+#pragma once
+
+// The channel protocol as `holdfast serve` offers it: /app/{key}, /apps/…, /up, and their apps.
+
+#include <memory>
+#include <string>
+
+#include "base/result.h"
+
+namespace holdfast {
+class Server;
+namespace pusher {
+class Hub;
+}
+}  // namespace holdfast
+
+namespace holdfast::commands {
+
+class ServeChannels {
+ public:
+  // Adds the paths; before server.start(). `config_path` is the file with [[apps]], empty: there is
+  // none and the development app is all there is. The error is that of parse_apps().
+  static Result<ServeChannels> add(Server& server, std::string config_path);
+
+  // Reads the file again. An error leaves the apps of before in force. Nobody is dropped.
+  Result<std::size_t> reload();
+  // Housekeeping, about once a second.
+  void tick();
+
+ private:
+  ServeChannels(std::string config_path, std::shared_ptr<pusher::Hub> hub)
+      : config_path_(std::move(config_path)), hub_(std::move(hub)) {}
+
+  std::string config_path_;
+  std::shared_ptr<pusher::Hub> hub_;
+};
+
+}  // namespace holdfast::commands

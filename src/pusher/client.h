@@ -1,0 +1,73 @@
+#pragma once
+
+// What is kept of one connected client. Small: most clients are on one public channel and never say
+// a word, and there are hundreds of thousands of them.
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/time.h"
+#include "pusher/app.h"
+#include "pusher/channel_book.h"
+#include "pusher/client_message.h"
+
+namespace holdfast::pusher {
+
+// Used by its worker's thread. Counted in its app from enter() to its end.
+class Client {
+ public:
+  using Membership = ChannelBook::Membership;
+  struct User {
+    SignedIn who;
+    Membership place;  // on the user's own channel
+  };
+
+  Client() = default;
+  ~Client();
+  Client(const Client&) = delete;
+  Client& operator=(const Client&) = delete;
+
+  // False, and nothing changes, when the app has as many connections as it may. Once.
+  bool enter(const App& app);
+
+  // Null before enter().
+  const AppState* app() const { return app_; }
+
+  // Where it is on `channel`; null where it is not.
+  const Membership* find(std::string_view channel) const;
+  void add(const Membership& membership);
+  // The membership that ended; the caller has the book told.
+  std::optional<Membership> remove(std::string_view channel);
+  std::vector<Membership> remove_all();
+  std::size_t channels() const;
+
+  // Null before the sign-in.
+  const User* user() const { return more_ == nullptr ? nullptr : more_->user.get(); }
+  void sign_in(User user) { more().user = std::make_unique<User>(std::move(user)); }
+  std::unique_ptr<User> sign_out();
+
+  // Whether one more client event is within `rate` a second, a second's worth at once. 0: always.
+  bool allows_event(std::uint32_t rate, Instant now);
+
+ private:
+  // What few have.
+  struct More {
+    std::vector<Membership> others;
+    std::unique_ptr<User> user;
+    Instant events_until{};  // see allows_event()
+  };
+  More& more();
+
+  AppState* app_ = nullptr;
+  Membership first_;
+  std::unique_ptr<More> more_;
+};
+
+// With the pointer in front of it (Peer::data) it takes 48 bytes of the heap.
+static_assert(sizeof(Client) <= 32);
+
+}  // namespace holdfast::pusher

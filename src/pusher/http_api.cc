@@ -1,0 +1,292 @@
+#include "pusher/http_api.h"
+
+#include <fmt/format.h>
+
+#include <charconv>
+#include <nlohmann/json.hpp>
+
+#include "pusher/channel_name.h"
+#include "pusher/server_message.h"
+#include "pusher/signature.h"
+
+namespace holdfast::pusher {
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr std::int64_t kTimestampToleranceSeconds = 600;
+constexpr std::size_t kChannelsPerEventMax = 100;
+constexpr std::size_t kEventsPerBatchMax = 10;
+constexpr std::size_t kEventNameBytesMax = 200;
+
+Reply say(int status, std::string_view error) {
+  return {.status = status,
+          .body = fmt::format("{{\"error\":{}}}\n", json_string(error)),
+          .content_type = "application/json"};
+}
+
+Reply answer(const Json& body) {
+  return {.body = body.dump(-1, ' ', false, Json::error_handler_t::replace),
+          .content_type = "application/json"};
+}
+
+std::string_view value_of(const Query& query, std::string_view name) {
+  const auto found = query.find(name);
+  return found == query.end() ? std::string_view() : std::string_view(found->second);
+}
+
+// What the comma-separated `info` asks for.
+struct Info {
+  bool user_count = false;
+  bool subscription_count = false;
+  bool cache = false;
+};
+
+Info read_info(std::string_view text) {
+  Info info;
+  while (!text.empty()) {
+    const std::string_view word = text.substr(0, text.find(','));
+    text.remove_prefix(std::min(text.size(), word.size() + 1));
+    info.user_count |= word == "user_count";
+    info.subscription_count |= word == "subscription_count";
+    info.cache |= word == "cache";
+  }
+  return info;
+}
+
+Json figures_of(const std::optional<ChannelBook::Figures>& figures, std::string_view channel,
+                const Info& info) {
+  Json object = Json::object();
+  const bool is_presence = classify(channel).access == ChannelName::Access::kPresence;
+  if (info.user_count && is_presence) object["user_count"] = figures ? figures->users : 0;
+  if (info.subscription_count && !is_presence)
+    object["subscription_count"] = figures ? figures->subscriptions : 0;
+  return object;
+}
+
+// One event as a request describes it; `problem` is set when it can't be published.
+struct Event {
+  std::string name, data, info;
+  std::vector<std::string> channels;
+  PeerId except;
+  std::optional<Reply> problem;
+};
+
+Event read_event(const Json& object, const App& app) {
+  Event event;
+  const auto fail = [&](int status, std::string error) {
+    event.problem = say(status, error);
+    return event;
+  };
+  if (!object.is_object())
+    return fail(400, "an event is an object with name, data and channel or channels");
+  const auto text = [&](const char* name) {
+    const auto found = object.find(name);
+    return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
+  };
+  event.name = text("name");
+  if (event.name.empty() || event.name.size() > kEventNameBytesMax) {
+    return fail(400, fmt::format("name must be a string of 1 to {} bytes", kEventNameBytesMax));
+  }
+  const auto data = object.find("data");
+  if (data == object.end() || !data->is_string()) return fail(400, "data must be a string");
+  event.data = data->get<std::string>();
+  if (event.data.size() > app.event_bytes_max) {
+    return fail(413, fmt::format("data has {} bytes; this app allows {}", event.data.size(),
+                                 app.event_bytes_max));
+  }
+  if (const auto channels = object.find("channels");
+      channels != object.end() && channels->is_array()) {
+    for (const Json& channel : *channels)
+      event.channels.push_back(channel.is_string() ? channel.get<std::string>() : "");
+  } else if (object.contains("channel")) {
+    event.channels.push_back(text("channel"));
+  }
+  if (event.channels.empty() || event.channels.size() > kChannelsPerEventMax) {
+    return fail(400, fmt::format("an event goes to 1 to {} channels", kChannelsPerEventMax));
+  }
+  for (const std::string& channel : event.channels) {
+    if (!is_channel_name(channel))
+      return fail(400, fmt::format("{} is no channel's name", json_string(channel)));
+  }
+  if (const std::string socket_id = text("socket_id"); !socket_id.empty()) {
+    event.except = peer_of(socket_id);
+    if (!event.except) return fail(400, "socket_id is not of the form 123.456");
+  }
+  event.info = text("info");
+  return event;
+}
+
+// False when some worker could not keep up.
+bool publish(Hub& hub, const App& app, const Event& event) {
+  bool all = true;
+  for (const std::string& channel : event.channels) {
+    all &= hub.publish_event(app, channel, published_event(event.name, channel, event.data),
+                             event.except);
+  }
+  app.state->events_published.fetch_add(event.channels.size(), std::memory_order_relaxed);
+  return all;
+}
+
+Reply overloaded() {
+  Reply reply = say(503, "a worker cannot keep up; some subscribers miss this event");
+  reply.headers = {{"Retry-After", "1"}};
+  return reply;
+}
+
+}  // namespace
+
+Verdict HttpApi::upgrade(Peer&, const Request&) {
+  return Verdict::refuse(404, "clients connect to /app/KEY");
+}
+
+std::optional<Reply> HttpApi::check(const Request& request, const App& app,
+                                    const Query& query) const {
+  if (value_of(query, "auth_version") != "1.0") return say(401, "auth_version must be 1.0");
+  if (value_of(query, "auth_key") != app.key)
+    return say(401, "auth_key is not the key of this app");
+  const std::string_view stamp = value_of(query, "auth_timestamp");
+  const std::int64_t now = hub_->unix_seconds();
+  std::int64_t then = 0;
+  const auto [end, error] = std::from_chars(stamp.data(), stamp.data() + stamp.size(), then);
+  if (error != std::errc() || end != stamp.data() + stamp.size() ||
+      then > now + kTimestampToleranceSeconds || then < now - kTimestampToleranceSeconds) {
+    return say(401, fmt::format("auth_timestamp {} is more than {} s from this server's clock",
+                                stamp, kTimestampToleranceSeconds));
+  }
+  const std::string_view body = as_text(request.body());
+  const std::string_view digest = value_of(query, "body_md5");
+  if (!body.empty() || !digest.empty()) {
+    if (!is_same(digest, md5_of(body))) return say(401, "body_md5 is not the MD5 of the body");
+  }
+  const std::string text = text_of_request(request.method(), request.path(), request.query());
+  if (is_same(value_of(query, "auth_signature"), sign(app.secret, text))) return std::nullopt;
+  return say(401, fmt::format("auth_signature does not fit; signed must be {}", text));
+}
+
+std::optional<Reply> HttpApi::request(const Request& request, Publisher&) {
+  std::string_view rest = request.path().substr(kPath.size() - 1);
+  const auto next = [&rest] {
+    const std::string_view part = rest.substr(0, rest.find('/'));
+    rest.remove_prefix(std::min(rest.size(), part.size() + 1));
+    return part;
+  };
+  const auto apps = hub_->apps();
+  const App* app = apps->by_id(next());
+  if (app == nullptr) return say(404, "there is no app with this id");
+  if (app->loopback_only && !request.from_loopback()) {
+    return say(403, "the development app is for this machine alone; make one with [[apps]]");
+  }
+  const Query query = parse_query(request.query());
+  if (auto refusal = check(request, *app, query)) return refusal;
+  if (!app->enabled) return say(403, "the app is disabled");
+  const Call call{*app, query, as_text(request.body())};
+  const bool is_get = request.method() == "GET" || request.method() == "HEAD";
+  const bool is_post = request.method() == "POST";
+  const std::string_view what = next();
+  const std::string name = percent_decode(next());
+  const std::string_view detail = next();
+  if (!rest.empty()) return say(404, "there is nothing at this path");
+  if (what == "events" && name.empty() && is_post) return events(call);
+  if (what == "batch_events" && name.empty() && is_post) return batch_events(call);
+  if (what == "channels" && is_get && name.empty()) return channels(call);
+  if (what == "channels" && is_get && detail.empty()) return channel(call, name);
+  if (what == "channels" && is_get && detail == "users") return users(call, name);
+  if (what == "users" && is_post && detail == "terminate_connections")
+    return terminate_connections(call, name);
+  return say(is_get || is_post ? 404 : 405, "there is nothing at this path for this method");
+}
+
+Reply HttpApi::events(const Call& call) {
+  const Json body = Json::parse(call.body, nullptr, false);
+  if (body.is_discarded()) return say(400, "the body is no JSON");
+  const Event event = read_event(body, call.app);
+  if (event.problem) return *event.problem;
+  if (!publish(*hub_, call.app, event)) return overloaded();
+  if (event.info.empty()) return answer(Json::object());
+  const Info info = read_info(event.info);
+  Json channels = Json::object();
+  for (const std::string& channel : event.channels) {
+    channels[channel] = figures_of(hub_->book().figures(call.app.id, channel), channel, info);
+  }
+  return answer({{"channels", channels}});
+}
+
+Reply HttpApi::batch_events(const Call& call) {
+  const Json body = Json::parse(call.body, nullptr, false);
+  if (!body.is_object() || !body.contains("batch") || !body["batch"].is_array()) {
+    return say(400, "the body is an object with an array named batch");
+  }
+  if (body["batch"].size() > kEventsPerBatchMax) {
+    return say(400, fmt::format("a batch has at most {} events", kEventsPerBatchMax));
+  }
+  // All or nothing: looked at before the first is published.
+  std::vector<Event> events;
+  for (const Json& one : body["batch"]) {
+    events.push_back(read_event(one, call.app));
+    if (events.back().problem) return *events.back().problem;
+  }
+  Json results = Json::array();
+  bool has_info = false;
+  for (const Event& event : events) {
+    if (!publish(*hub_, call.app, event)) return overloaded();
+    const std::string& channel = event.channels.front();
+    has_info |= !event.info.empty();
+    results.push_back(
+        figures_of(hub_->book().figures(call.app.id, channel), channel, read_info(event.info)));
+  }
+  return answer(has_info ? Json{{"batch", results}} : Json::object());
+}
+
+Reply HttpApi::channels(const Call& call) {
+  const std::string_view prefix = value_of(call.query, "filter_by_prefix");
+  const Info info = read_info(value_of(call.query, "info"));
+  if (info.user_count && !prefix.starts_with("presence-")) {
+    return say(400, "user_count is known of presence channels alone: filter_by_prefix=presence-");
+  }
+  Json channels = Json::object();
+  for (const auto& [name, figures] : hub_->book().channels(call.app.id, prefix)) {
+    channels[name] = figures_of(figures, name, info);
+  }
+  return answer({{"channels", channels}});
+}
+
+Reply HttpApi::channel(const Call& call, std::string_view name) {
+  if (!is_channel_name(name)) return say(400, "this is no channel's name");
+  const Info info = read_info(value_of(call.query, "info"));
+  const ChannelName kind = classify(name);
+  if (info.user_count && kind.access != ChannelName::Access::kPresence) {
+    return say(400, "user_count is known of presence channels alone");
+  }
+  const auto figures = hub_->book().figures(call.app.id, name);
+  Json object = figures_of(figures, name, info);
+  object["occupied"] = figures.has_value();
+  if (info.cache && kind.is_cache) {
+    const Instant now = hub_->now();
+    if (const auto last = hub_->book().last_event(call.app.id, name, now)) {
+      const Json message = Json::parse(last->message, nullptr, false);
+      object["cache"] = {
+          {"data", message.value("data", "")},
+          {"ttl", std::chrono::duration_cast<std::chrono::seconds>(last->until - now).count()}};
+    } else {
+      object["cache"] = nullptr;
+    }
+  }
+  return answer(object);
+}
+
+Reply HttpApi::users(const Call& call, std::string_view name) {
+  if (classify(name).access != ChannelName::Access::kPresence) {
+    return say(400, "users are known of presence channels alone");
+  }
+  Json users = Json::array();
+  for (const std::string& id : hub_->book().users(call.app.id, name)) users.push_back({{"id", id}});
+  return answer({{"users", users}});
+}
+
+Reply HttpApi::terminate_connections(const Call& call, std::string_view user) {
+  hub_->disconnect_user(call.app.id, user);
+  return answer(Json::object());
+}
+
+}  // namespace holdfast::pusher

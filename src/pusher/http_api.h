@@ -1,0 +1,44 @@
+#pragma once
+
+// /apps/{id}/…: the side of the Pusher protocol that application servers speak. Every request is
+// signed in its query.
+
+#include <memory>
+#include <optional>
+#include <string_view>
+
+#include "holdfast/handler.h"
+#include "pusher/hub.h"
+#include "pusher/query.h"
+
+namespace holdfast::pusher {
+
+class HttpApi final : public Handler {
+ public:
+  static constexpr std::string_view kPath = "/apps/*";
+
+  explicit HttpApi(std::shared_ptr<Hub> hub) : hub_(std::move(hub)) {}
+
+  Verdict upgrade(Peer&, const Request&) override;
+  std::optional<Reply> request(const Request& request, Publisher& publisher) override;
+
+ private:
+  struct Call {
+    const App& app;
+    const Query& query;
+    std::string_view body;
+  };
+
+  // Nothing when the request is signed as it should be.
+  std::optional<Reply> check(const Request& request, const App& app, const Query& query) const;
+  Reply events(const Call& call);
+  Reply batch_events(const Call& call);
+  Reply channels(const Call& call);
+  Reply channel(const Call& call, std::string_view name);
+  Reply users(const Call& call, std::string_view name);
+  Reply terminate_connections(const Call& call, std::string_view user);
+
+  std::shared_ptr<Hub> hub_;
+};
+
+}  // namespace holdfast::pusher

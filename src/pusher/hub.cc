@@ -1,0 +1,159 @@
+#include "pusher/hub.h"
+
+#include <fmt/format.h>
+
+#include <charconv>
+
+#include "pusher/channel_name.h"
+#include "pusher/server_message.h"
+
+namespace holdfast::pusher {
+namespace {
+
+constexpr unsigned kDescriptorBits = 32;
+// Above so many subscribers their number is told every so many ticks alone: telling each of n that
+// another came would be n² messages.
+constexpr std::uint64_t kCountAtOnceMax = 100;
+constexpr std::uint32_t kCountTicks = 5;
+
+std::string count_message(std::string_view channel, std::uint64_t subscriptions) {
+  return channel_message("pusher_internal:subscription_count", channel,
+                         fmt::format(R"({{"subscription_count":{}}})", subscriptions));
+}
+
+std::string user_channel(std::string_view user) {
+  return std::string(kUserChannelPrefix) + std::string(user);
+}
+
+}  // namespace
+
+Hub::Hub(std::shared_ptr<AppTable> apps, Publisher& publisher, Disconnect disconnect, Clocks clocks)
+    : apps_(nullptr),
+      publisher_(publisher),
+      disconnect_(std::move(disconnect)),
+      clocks_(std::move(clocks)) {
+  replace_apps(std::move(apps));
+}
+
+void Hub::replace_apps(std::shared_ptr<AppTable> apps) {
+  {
+    const std::lock_guard lock(mutex_);
+    for (App& app : apps->all()) {
+      auto& state = states_[app.id];
+      if (state == nullptr) state = std::make_unique<AppState>();
+      app.state = state.get();
+    }
+  }
+  apps_.replace(std::move(apps));
+}
+
+std::string Hub::topic_of(std::string_view app_id, std::string_view channel) {
+  std::string topic;
+  topic.reserve(app_id.size() + channel.size() + 2);
+  topic += '\x01';
+  topic += app_id;
+  topic += '\x01';
+  topic += channel;
+  return topic;
+}
+
+std::string Hub::watch_topic_of(std::string_view app_id, std::string_view user) {
+  return "\x02" + std::string(app_id) + "\x01" + std::string(user);
+}
+
+bool Hub::publish_event(const App& app, std::string_view channel, std::string message,
+                        PeerId except) {
+  if (!classify(channel).is_cache) return publish(app.id, channel, message, except);
+  bool all = true;
+  const std::string copy = message;
+  const Instant until = now() + app.cache_ttl;
+  book_.remember(app.id, channel, std::move(message), until,
+                 [&] { all = publish(app.id, channel, copy, except); });
+  return all;
+}
+
+void Hub::tell_count(std::string_view app_id, std::string_view channel,
+                     std::uint64_t subscriptions) {
+  if (subscriptions == 0) return;
+  if (subscriptions <= kCountAtOnceMax) {
+    publish(app_id, channel, count_message(channel, subscriptions));
+    return;
+  }
+  const std::lock_guard lock(mutex_);
+  counts_due_.emplace(app_id, channel);
+}
+
+ChannelBook::Membership Hub::sign_in(std::string_view app_id, std::string_view user, PeerId peer) {
+  const auto joined =
+      book_.join(app_id, user_channel(user), std::nullopt, 0, [&](const ChannelBook::Joined& now) {
+        if (now.subscriptions > 1) return;
+        publisher_.publish(watch_topic_of(app_id, user),
+                           watchlist_events(true, {std::string(user)}));
+      });
+  const std::lock_guard lock(mutex_);
+  users_[{std::string(app_id), std::string(user)}].push_back(peer);
+  return joined.place;
+}
+
+void Hub::sign_out(const ChannelBook::Membership& membership, std::string_view user, PeerId peer) {
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = users_.find({std::string(membership.channel->app()), std::string(user)});
+    if (found != users_.end()) {
+      std::erase(found->second, peer);
+      if (found->second.empty()) users_.erase(found);
+    }
+  }
+  book_.leave(membership, [&](const ChannelBook::Left& left) {
+    if (left.subscriptions > 0) return;
+    publisher_.publish(watch_topic_of(membership.channel->app(), user),
+                       watchlist_events(false, {std::string(user)}));
+  });
+}
+
+bool Hub::is_online(std::string_view app_id, std::string_view user) {
+  return book_.figures(app_id, user_channel(user)).has_value();
+}
+
+void Hub::disconnect_user(std::string_view app_id, std::string_view user) {
+  std::vector<PeerId> peers;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = users_.find({std::string(app_id), std::string(user)});
+    if (found != users_.end()) peers = found->second;
+  }
+  for (const PeerId peer : peers) disconnect_(peer, 4009, "the app ended this connection");
+}
+
+void Hub::tick() {
+  if (++ticks_ % kCountTicks != 0) return;
+  book_.expire(now());
+  std::set<Place> due;
+  {
+    const std::lock_guard lock(mutex_);
+    due.swap(counts_due_);
+  }
+  for (const auto& [app, channel] : due) {
+    const auto figures = book_.figures(app, channel);
+    if (figures) publish(app, channel, count_message(channel, figures->subscriptions));
+  }
+}
+
+std::string socket_id_of(PeerId peer) {
+  const std::uint64_t place = std::uint64_t{peer.worker} << kDescriptorBits | peer.descriptor;
+  return fmt::format("{}.{}", place, peer.serial);
+}
+
+PeerId peer_of(std::string_view socket_id) {
+  std::uint64_t place = 0;
+  std::uint32_t serial = 0;
+  const char* const end = socket_id.data() + socket_id.size();
+  const auto first = std::from_chars(socket_id.data(), end, place);
+  if (first.ec != std::errc() || first.ptr == end || *first.ptr != '.') return {};
+  const auto second = std::from_chars(first.ptr + 1, end, serial);
+  if (second.ec != std::errc() || second.ptr != end) return {};
+  return {static_cast<std::uint32_t>(place >> kDescriptorBits), static_cast<std::uint32_t>(place),
+          serial};
+}
+
+}  // namespace holdfast::pusher

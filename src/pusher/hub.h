@@ -1,0 +1,91 @@
+#pragma once
+
+// What all connections and requests of the channel protocol share: the apps in force, who is where,
+// and the way to everybody's ears.
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "holdfast/handler.h"
+#include "pusher/app.h"
+#include "pusher/channel_book.h"
+
+namespace holdfast::pusher {
+
+// Any thread. Outlives the server whose handlers use it.
+class Hub {
+ public:
+  // Closes a peer that may be another worker's. Any thread.
+  using Disconnect = std::function<void(PeerId peer, std::uint16_t code, std::string_view reason)>;
+
+  struct Clocks {
+    std::function<Instant()> now;
+    std::function<std::int64_t()> unix_seconds;
+  };
+
+  // `publisher` outlives the hub's use.
+  Hub(std::shared_ptr<AppTable> apps, Publisher& publisher, Disconnect disconnect, Clocks clocks);
+
+  Instant now() const { return clocks_.now(); }
+  std::int64_t unix_seconds() const { return clocks_.unix_seconds(); }
+
+  std::shared_ptr<const AppTable> apps() const { return apps_.now(); }
+  // From now on. Clients of an app that is not there any more are ended when they next say
+  // something.
+  void replace_apps(std::shared_ptr<AppTable> apps);
+  ChannelBook& book() { return book_; }
+
+  // The topic of a channel. Its first byte is one that no path of an HTTP request can have, so that
+  // /topics/<name> is no back door.
+  static std::string topic_of(std::string_view app_id, std::string_view channel);
+  // Where it is told that a user came or went.
+  static std::string watch_topic_of(std::string_view app_id, std::string_view user);
+  // `message` is the text of a frame. False when a worker could not keep up.
+  bool publish(std::string_view app_id, std::string_view channel, std::string_view message,
+               PeerId except = {}) {
+    return publisher_.publish(topic_of(app_id, channel), message, {.except = except});
+  }
+  // The same for an event that the app or a client sent; the last one of a cache channel is kept.
+  bool publish_event(const App& app, std::string_view channel, std::string message,
+                     PeerId except = {});
+  // How many are on a channel, to those who are on it: at once while they are few, else with the
+  // next tick() that is due.
+  void tell_count(std::string_view app_id, std::string_view channel, std::uint64_t subscriptions);
+
+  // A user's connections. Those who watch the user are told of the first and the last one.
+  ChannelBook::Membership sign_in(std::string_view app_id, std::string_view user, PeerId peer);
+  void sign_out(const ChannelBook::Membership& membership, std::string_view user, PeerId peer);
+  bool is_online(std::string_view app_id, std::string_view user);
+  // Ends all connections of a user: they may not come back by themselves (4009).
+  void disconnect_user(std::string_view app_id, std::string_view user);
+
+  // Housekeeping; to be called about once a second.
+  void tick();
+
+ private:
+  using Place = std::pair<std::string, std::string>;  // app, channel
+
+  Apps apps_;
+  Publisher& publisher_;
+  Disconnect disconnect_;
+  Clocks clocks_;
+  ChannelBook book_;
+  std::mutex mutex_;
+  std::map<std::string, std::unique_ptr<AppState>, std::less<>> states_;
+  std::map<Place, std::vector<PeerId>> users_;
+  std::set<Place> counts_due_;
+  std::uint32_t ticks_ = 0;
+};
+
+// "123.456": a socket's name in the protocol, and back; nobody for what is no such name.
+std::string socket_id_of(PeerId peer);
+PeerId peer_of(std::string_view socket_id);
+
+}  // namespace holdfast::pusher

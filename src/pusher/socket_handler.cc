@@ -1,0 +1,294 @@
+#include "pusher/socket_handler.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "pusher/server_message.h"
+#include "pusher/signature.h"
+
+namespace holdfast::pusher {
+namespace {
+
+constexpr int kProtocolOldest = 5;
+constexpr int kProtocolNewest = 7;
+constexpr std::size_t kEventNameBytesMax = 200;
+constexpr std::size_t kWatchlistMax = 100;
+constexpr std::size_t kUserIdBytesMax = 128;
+constexpr std::string_view kRetryAfterSeconds = "15";
+
+std::string_view key_of(const Request& request) {
+  return request.path().substr(SocketHandler::kPath.size() - 1);
+}
+
+const App* app_of(const AppTable& apps, const Request& request) {
+  const App* app = apps.by_key(key_of(request));
+  return app != nullptr && app->loopback_only && !request.from_loopback() ? nullptr : app;
+}
+
+bool is_allowed_origin(const App& app, const Request& request) {
+  if (app.origins.empty()) return true;
+  const auto origin = request.header("Origin");
+  return origin && std::find(app.origins.begin(), app.origins.end(), *origin) != app.origins.end();
+}
+
+// Nothing for what is no protocol version that is spoken here.
+std::optional<int> protocol_version(std::string_view text) {
+  int version = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), version);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  if (version < kProtocolOldest || version > kProtocolNewest) return std::nullopt;
+  return version;
+}
+
+std::string member_added(std::string_view channel, const Identity& who) {
+  return channel_message(
+      "pusher_internal:member_added", channel,
+      fmt::format(R"({{"user_id":{},"user_info":{}}})", json_string(who.id), who.info));
+}
+
+std::string member_removed(std::string_view channel, std::string_view user) {
+  return channel_message("pusher_internal:member_removed", channel,
+                         fmt::format(R"({{"user_id":{}}})", json_string(user)));
+}
+
+}  // namespace
+
+// Only what sheds load is said before the upgrade: a client that gets 503 waits longer each time,
+// one that is closed comes back in a second. What is wrong with a request is said over the socket,
+// since browsers show nothing of a refused upgrade.
+Verdict SocketHandler::upgrade(Peer& peer, const Request& request) {
+  const auto apps = hub_->apps();
+  const App* app = app_of(*apps, request);
+  if (app == nullptr || !app->enabled || peer.data<Client>().enter(*app)) return Verdict::accept();
+  return Verdict::refuse(503, "the app has as many connections as it may",
+                         {{"Retry-After", std::string(kRetryAfterSeconds)}});
+}
+
+void SocketHandler::open(Peer& peer, const Request& request) {
+  const auto apps = hub_->apps();
+  const App* app = app_of(*apps, request);
+  if (app == nullptr) return refuse(peer, 4001, "there is no app with this key");
+  if (!app->enabled) return refuse(peer, 4003, "the app is disabled");
+  const auto protocol = request.parameter("protocol");
+  if (!protocol) return refuse(peer, 4008, "the protocol parameter is missing: protocol=7");
+  if (!protocol_version(*protocol)) {
+    return refuse(peer, 4007, "protocol versions 5, 6 and 7 are spoken here");
+  }
+  if (!is_allowed_origin(*app, request)) return refuse(peer, 4009, "this origin is not allowed");
+  peer.send(connection_established(socket_id_of(peer.id()), app->activity_timeout));
+}
+
+// Protocol 6 and newer read the close code, older clients the message.
+void SocketHandler::refuse(Peer& peer, std::uint16_t code, std::string_view reason) const {
+  peer.send(error_message(code, reason));
+  peer.close(code, reason);
+}
+
+void SocketHandler::message(Peer& peer, MessageKind kind, Bytes payload) {
+  Client* client = peer.find_data<Client>();
+  if (client == nullptr || client->app() == nullptr) return;
+  const std::string_view text = as_text(payload);
+  if (kind == MessageKind::kText && is_plain_ping(text)) return peer.send(kPongMessage);
+  const auto message = kind == MessageKind::kText ? parse_client_message(text) : std::nullopt;
+  if (!message) {
+    return peer.send(error_message(0, "a message is a JSON object with an event, in a text frame"));
+  }
+  const auto apps = hub_->apps();
+  const App* app = apps->by_state(client->app());
+  if (app == nullptr) return refuse(peer, 4001, "the app was removed");
+  if (!app->enabled) return refuse(peer, 4003, "the app is disabled");
+  if (message->event == "pusher:ping") return peer.send(kPongMessage);
+  if (message->event == "pusher:subscribe") return subscribe(peer, *client, *app, *message);
+  if (message->event == "pusher:unsubscribe") return unsubscribe(peer, *client, *app, *message);
+  if (message->event == "pusher:signin") return sign_in(peer, *client, *app, *message);
+  if (message->event.starts_with("client-")) return client_event(peer, *client, *app, *message);
+}
+
+// What is wrong is said to the peer.
+std::optional<SocketHandler::Admission> SocketHandler::admit(Peer& peer, const Client& client,
+                                                             const App& app,
+                                                             const ClientMessage& message) const {
+  const auto fields = message.fields().value_or(ClientMessage::Fields{});
+  const auto fail = [&](std::string_view type, std::string_view error, int status) {
+    peer.send(subscription_error(fields.channel, type, error, status));
+    return std::nullopt;
+  };
+  if (!is_channel_name(fields.channel)) {
+    return fail("InvalidChannel", "a channel's name is 1 to 164 letters, digits and _-=@,.;", 400);
+  }
+  Admission admission{fields.channel, classify(fields.channel), {}};
+  if (client.find(fields.channel) != nullptr) {
+    peer.send(error_message(0, fmt::format("already subscribed to {}", fields.channel)));
+    return std::nullopt;
+  }
+  if (client.channels() >= app.channels_per_client) {
+    return fail("LimitReached",
+                fmt::format("a client may be on {} channels", app.channels_per_client), 403);
+  }
+  if (admission.kind.access == ChannelName::Access::kUser) {
+    return fail("AuthError", "a user's own channel comes with the sign-in", 401);
+  }
+  if (!admission.kind.needs_signature()) return admission;
+
+  const bool is_presence = admission.kind.access == ChannelName::Access::kPresence;
+  std::optional<std::string_view> channel_data;
+  if (is_presence && fields.channel_data) channel_data = *fields.channel_data;
+  const std::string signed_text =
+      text_to_join(socket_id_of(peer.id()), fields.channel, channel_data);
+  if (!is_signed(fields.auth, app.key, app.secret, signed_text)) {
+    return fail("AuthError",
+                fmt::format("the signature does not fit; signed must be \"{}\"", signed_text), 401);
+  }
+  if (!is_presence) return admission;
+  if (channel_data && channel_data->size() > app.presence_info_bytes_max) {
+    return fail("LimitReached",
+                fmt::format("channel_data may have {} bytes", app.presence_info_bytes_max), 413);
+  }
+  // A signed-in user needs no channel_data of its own.
+  admission.identity = channel_data               ? parse_channel_data(*channel_data)
+                       : client.user() != nullptr ? std::optional(client.user()->who.user)
+                                                  : std::nullopt;
+  if (!admission.identity || admission.identity->id.size() > kUserIdBytesMax) {
+    return fail("AuthError",
+                fmt::format("channel_data must be an object with a user_id of at most {} bytes",
+                            kUserIdBytesMax),
+                401);
+  }
+  return admission;
+}
+
+void SocketHandler::subscribe(Peer& peer, Client& client, const App& app,
+                              const ClientMessage& message) {
+  const auto admission = admit(peer, client, app, message);
+  if (!admission) return;
+  const std::string& channel = admission->channel;
+  const auto& identity = admission->identity;
+  std::optional<ChannelBook::Member> member;
+  if (identity) member = ChannelBook::Member{identity->id, identity->info};
+  // On the topic first: no change of the book's from now on may be missed (channel_book.h).
+  const std::string topic = Hub::topic_of(app.id, channel);
+  peer.subscribe(topic);
+  const auto joined = hub_->book().join(
+      app.id, channel, member, app.presence_members_max, [&](const ChannelBook::Joined& now) {
+        if (now.is_new_member) {
+          hub_->publish(app.id, channel, member_added(channel, *identity), peer.id());
+        }
+      });
+  if (joined.place.channel == nullptr) {
+    peer.unsubscribe(topic);
+    return peer.send(subscription_error(
+        channel, "LimitReached",
+        fmt::format("a presence channel may have {} members", app.presence_members_max), 403));
+  }
+  client.add(joined.place);
+  peer.send(channel_message("pusher_internal:subscription_succeeded", channel,
+                            identity ? std::string_view(joined.presence) : std::string_view("{}")));
+  if (app.subscription_counts && !identity) hub_->tell_count(app.id, channel, joined.subscriptions);
+  if (!admission->kind.is_cache) return;
+  if (const auto last = hub_->book().last_event(app.id, channel, hub_->now())) {
+    peer.send(last->message);
+  } else {
+    peer.send(cache_miss(channel));
+  }
+}
+
+void SocketHandler::unsubscribe(Peer& peer, Client& client, const App& app,
+                                const ClientMessage& message) {
+  const auto fields = message.fields();
+  if (!fields) return;
+  const auto membership = client.remove(fields->channel);
+  if (!membership) return;
+  peer.unsubscribe(Hub::topic_of(app.id, fields->channel));
+  leave(&app, *membership);
+}
+
+// `app` is null when it was removed meanwhile.
+void SocketHandler::leave(const App* app, const Client::Membership& membership) {
+  const std::string app_id(membership.channel->app());
+  const std::string channel(membership.channel->name());
+  const bool is_presence = membership.member != nullptr;
+  const auto left = hub_->book().leave(membership, [&](const ChannelBook::Left& now) {
+    if (now.is_gone) hub_->publish(app_id, channel, member_removed(channel, membership.user()));
+  });
+  if (app != nullptr && app->subscription_counts && !is_presence) {
+    hub_->tell_count(app_id, channel, left.subscriptions);
+  }
+}
+
+void SocketHandler::sign_in(Peer& peer, Client& client, const App& app,
+                            const ClientMessage& message) {
+  const auto fields = message.fields();
+  const std::string user_data = fields && fields->user_data ? *fields->user_data : "";
+  if (!fields || !is_signed(fields->auth, app.key, app.secret,
+                            text_to_sign_in(socket_id_of(peer.id()), user_data))) {
+    return refuse(peer, 4009, "the sign-in's signature does not fit");
+  }
+  auto who = parse_user_data(user_data);
+  if (!who || who->user.id.size() > kUserIdBytesMax) {
+    return refuse(
+        peer, 4009,
+        fmt::format("user_data must be an object with an id of at most {} bytes", kUserIdBytesMax));
+  }
+  if (who->watchlist.size() > kWatchlistMax) {
+    return peer.send(
+        error_message(4302, fmt::format("a watchlist has at most {} users", kWatchlistMax)));
+  }
+  if (client.user() != nullptr) return peer.send(error_message(0, "already signed in"));
+  const std::string user = who->user.id;
+  const auto watchlist = std::exchange(who->watchlist, {});
+  peer.subscribe(Hub::topic_of(app.id, std::string(kUserChannelPrefix) + user));
+  const auto place = hub_->sign_in(app.id, user, peer.id());
+  client.sign_in({std::move(*who), place});
+  peer.send(signin_success(user_data));
+  watch(peer, app, watchlist);
+}
+
+void SocketHandler::watch(Peer& peer, const App& app, const std::vector<std::string>& users) {
+  std::vector<std::string> online;
+  for (const std::string& user : users) {
+    // On the topic first: one who comes between the two is told of twice rather than never.
+    peer.subscribe(Hub::watch_topic_of(app.id, user));
+    if (hub_->is_online(app.id, user)) online.push_back(user);
+  }
+  if (!online.empty()) peer.send(watchlist_events(true, online));
+}
+
+void SocketHandler::client_event(Peer& peer, Client& client, const App& app,
+                                 const ClientMessage& message) {
+  const auto fail = [&](std::string_view reason) {
+    app.state->client_events_refused.fetch_add(1, std::memory_order_relaxed);
+    peer.send(error_message(4301, reason));
+  };
+  if (!app.client_events) return fail("client events are not enabled for this app");
+  const Client::Membership* membership = client.find(message.channel);
+  if (membership == nullptr || !classify(message.channel).takes_client_events()) {
+    return fail("client events go to private and presence channels that the sender is on");
+  }
+  if (message.event.size() > kEventNameBytesMax || message.data.size() > app.event_bytes_max) {
+    return fail(fmt::format("a client event's name has at most {} bytes, its data {}",
+                            kEventNameBytesMax, app.event_bytes_max));
+  }
+  if (!client.allows_event(app.client_event_rate, hub_->now())) {
+    return fail(fmt::format("more than {} client events a second", app.client_event_rate));
+  }
+  app.state->client_events.fetch_add(1, std::memory_order_relaxed);
+  hub_->publish_event(
+      app, message.channel,
+      pusher::client_event(message.event, message.channel, message.data, membership->user()),
+      peer.id());
+}
+
+void SocketHandler::close(Peer& peer, std::uint16_t) {
+  Client* client = peer.find_data<Client>();
+  if (client == nullptr || client->app() == nullptr) return;
+  const auto apps = hub_->apps();
+  const App* app = apps->by_state(client->app());
+  for (const Client::Membership& membership : client->remove_all()) leave(app, membership);
+  if (const auto user = client->sign_out()) {
+    hub_->sign_out(user->place, user->who.user.id, peer.id());
+  }
+}
+
+}  // namespace holdfast::pusher

@@ -1,0 +1,52 @@
+#pragma once
+
+// /app/{key}: the clients' side of the Pusher protocol, version 7.
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "holdfast/handler.h"
+#include "pusher/channel_name.h"
+#include "pusher/client.h"
+#include "pusher/hub.h"
+
+namespace holdfast::pusher {
+
+class SocketHandler final : public Handler {
+ public:
+  static constexpr std::string_view kPath = "/app/*";
+
+  explicit SocketHandler(std::shared_ptr<Hub> hub) : hub_(std::move(hub)) {}
+
+  Verdict upgrade(Peer& peer, const Request& request) override;
+  void open(Peer& peer, const Request& request) override;
+  void message(Peer& peer, MessageKind kind, Bytes payload) override;
+  void close(Peer& peer, std::uint16_t code) override;
+  // "Reconnect at once": the client goes where a balancer sends it, without a pause.
+  std::uint16_t drain_code() const override { return 4200; }
+
+ private:
+  // What a subscription needs to know, once it is found to be in order.
+  struct Admission {
+    std::string channel;
+    ChannelName kind;
+    std::optional<Identity> identity;  // of presence channels
+  };
+
+  void subscribe(Peer& peer, Client& client, const App& app, const ClientMessage& message);
+  std::optional<Admission> admit(Peer& peer, const Client& client, const App& app,
+                                 const ClientMessage& message) const;
+  void unsubscribe(Peer& peer, Client& client, const App& app, const ClientMessage& message);
+  void leave(const App* app, const Client::Membership& membership);
+  void sign_in(Peer& peer, Client& client, const App& app, const ClientMessage& message);
+  void watch(Peer& peer, const App& app, const std::vector<std::string>& users);
+  void client_event(Peer& peer, Client& client, const App& app, const ClientMessage& message);
+  void refuse(Peer& peer, std::uint16_t code, std::string_view reason) const;
+
+  std::shared_ptr<Hub> hub_;
+};
+
+}  // namespace holdfast::pusher

@@ -1,0 +1,214 @@
+// The client and server libraries that people use, against our server: pusher-js 8 and npm's `pusher`.
+import assert from "node:assert/strict";
+import { createRequire } from "node:module";
+import test from "node:test";
+
+const require = createRequire(import.meta.url);
+const PusherJs = require("pusher-js/dist/node/pusher.js");
+const PusherServer = require("pusher");
+
+const { hostname, port } = new URL(process.env.HOLDFAST_URL);
+const APP = { id: "1", key: "app-key", secret: "app-secret" };
+const SECONDS = 10_000;
+
+const api = (more = {}) =>
+  new PusherServer({
+    appId: APP.id, key: APP.key, secret: APP.secret, host: hostname, port, useTLS: false,
+    encryptionMasterKeyBase64: Buffer.alloc(32, 7).toString("base64"), ...more,
+  });
+
+const open = [];
+function connect({ user, ...options } = {}) {
+  const client = new PusherJs(APP.key, {
+    wsHost: hostname, wsPort: Number(port), forceTLS: false, enabledTransports: ["ws"], cluster: "", disableStats: true,
+    channelAuthorization: {
+      customHandler: ({ socketId, channelName }, done) =>
+        done(null, api().authorizeChannel(socketId, channelName, channelName.startsWith("presence-") ? user : undefined)),
+    },
+    userAuthentication: {
+      customHandler: ({ socketId }, done) => done(null, api().authenticateUser(socketId, { id: user.user_id, user_info: user.user_info })),
+    },
+    ...options,
+  });
+  open.push(client);
+  return client;
+}
+
+function within(promise, what) {
+  let timer;
+  const late = new Promise((_, reject) => (timer = setTimeout(() => reject(new Error(`${what}: not within ${SECONDS} ms`)), SECONDS)));
+  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+}
+const once = (emitter, event) => within(new Promise((resolve) => emitter.bind(event, (...values) => resolve(values[0]))), event);
+const connected = (client) => (client.connection.state === "connected" ? Promise.resolve() : once(client.connection, "connected"));
+async function subscribed(client, name) {
+  const channel = client.subscribe(name);
+  return channel.subscribed ? channel : (await once(channel, "pusher:subscription_succeeded"), channel);
+}
+const soon = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+
+test.afterEach(() => {
+  for (const client of open.splice(0)) client.disconnect();
+});
+
+test("an event reaches a public channel, and its data is what was sent", async () => {
+  const client = connect();
+  const channel = await subscribed(client, "news");
+  const heard = once(channel, "headline");
+  await api().trigger("news", "headline", { title: "ä \"quoted\" \u2028", number: 7 });
+  assert.deepEqual(await heard, { title: "ä \"quoted\" \u2028", number: 7 });
+});
+
+test("an event goes to many channels, and not to the socket that caused it", async () => {
+  const [sender, other] = [connect(), connect()];
+  const heard = [];
+  for (const [name, client] of [["sender", sender], ["other", other]]) {
+    for (const channel of ["a", "b"]) (await subscribed(client, channel)).bind("moved", () => heard.push(`${name} ${channel}`));
+  }
+  await api().trigger(["a", "b"], "moved", {}, { socket_id: sender.connection.socket_id });
+  await soon(300);
+  assert.deepEqual(heard.sort(), ["other a", "other b"]);
+});
+
+test("a batch arrives, and a bad event spoils the whole of it", async () => {
+  const client = connect();
+  const heard = [];
+  (await subscribed(client, "batch")).bind_global((event, data) => event.startsWith("pusher") || heard.push(data));
+  await api().triggerBatch([{ channel: "batch", name: "x", data: "1" }, { channel: "batch", name: "x", data: "2" }]);
+  await assert.rejects(api().triggerBatch([{ channel: "batch", name: "x", data: "3" }, { channel: "no such/name", name: "x", data: "4" }]));
+  await soon(200);
+  assert.deepEqual(heard, [1, 2]);
+});
+
+test("a private channel lets in whom the application signed, and nobody else", async () => {
+  await subscribed(connect(), "private-room");
+  const stranger = connect({
+    channelAuthorization: { customHandler: (_, done) => done(null, { auth: `${APP.key}:${"0".repeat(64)}` }) },
+  });
+  await connected(stranger);
+  const channel = stranger.subscribe("private-room");
+  const error = await once(channel, "pusher:subscription_error");
+  assert.equal(error.status, 401);
+  assert.equal(error.type, "AuthError");
+});
+
+test("members of a private channel talk to each other, and not to themselves", async () => {
+  const [one, two] = [connect(), connect()];
+  const [mine, theirs] = [await subscribed(one, "private-chat"), await subscribed(two, "private-chat")];
+  let echoed = false;
+  mine.bind("client-typing", () => (echoed = true));
+  const heard = once(theirs, "client-typing");
+  mine.trigger("client-typing", { who: "one" });
+  assert.deepEqual(await heard, { who: "one" });
+  await soon(100);
+  assert.equal(echoed, false);
+});
+
+test("client events beyond the rate are refused and the connection is kept", async () => {
+  const client = connect();
+  const channel = await subscribed(client, "private-fast");
+  const refused = once(client.connection, "error");
+  for (let i = 0; i < 30; ++i) channel.trigger("client-x", { i });
+  assert.equal((await refused).data.code, 4301);
+  await soon(100);
+  assert.equal(client.connection.state, "connected");
+});
+
+test("an encrypted channel carries what only its members can read", async () => {
+  const client = connect();
+  const channel = await subscribed(client, "private-encrypted-safe");
+  const heard = once(channel, "secret");
+  await api().trigger("private-encrypted-safe", "secret", { code: 42 });
+  assert.deepEqual(await heard, { code: 42 });
+});
+
+test("a presence channel knows users, not connections", async () => {
+  const anna = connect({ user: { user_id: "anna", user_info: { name: "Anna" } } });
+  const room = await subscribed(anna, "presence-room");
+  assert.equal(room.members.count, 1);
+  assert.equal(room.members.me.id, "anna");
+
+  const added = once(room, "pusher:member_added");
+  const bobs = [connect({ user: { user_id: "bob", user_info: { name: "Bob" } } }), connect({ user: { user_id: "bob", user_info: { name: "Bob" } } })];
+  const theirs = await subscribed(bobs[0], "presence-room");
+  assert.deepEqual(await added, { id: "bob", info: { name: "Bob" } });
+  assert.deepEqual(Object.keys(theirs.members.members).sort(), ["anna", "bob"]);
+  await subscribed(bobs[1], "presence-room");
+  assert.equal(room.members.count, 2);
+  assert.deepEqual((await (await api().get({ path: "/channels/presence-room/users" })).json()).users.map((user) => user.id), ["anna", "bob"]);
+
+  let removed = 0;
+  room.bind("pusher:member_removed", () => ++removed);
+  bobs[0].disconnect();
+  await soon(200);
+  assert.equal(removed, 0, "bob is there by another connection");
+  const gone = once(room, "pusher:member_removed");
+  bobs[1].disconnect();
+  assert.equal((await gone).id, "bob");
+  assert.equal(room.members.count, 1);
+});
+
+test("client events on a presence channel say who spoke", async () => {
+  const [anna, bob] = ["anna", "bob"].map((id) => connect({ user: { user_id: id, user_info: {} } }));
+  const [mine, theirs] = [await subscribed(anna, "presence-talk"), await subscribed(bob, "presence-talk")];
+  const heard = within(new Promise((resolve) => theirs.bind("client-hello", (data, metadata) => resolve([data, metadata.user_id]))), "hello");
+  mine.trigger("client-hello", { x: 1 });
+  assert.deepEqual(await heard, [{ x: 1 }, "anna"]);
+});
+
+test("a cache channel gives newcomers its last event, or says that it has none", async () => {
+  const first = connect();
+  const channel = first.subscribe("cache-price");
+  await once(channel, "pusher:cache_miss");
+  await api().trigger("cache-price", "price", { value: 1 });
+  await api().trigger("cache-price", "price", { value: 2 });
+  const late = connect().subscribe("cache-price");
+  assert.deepEqual(await once(late, "price"), { value: 2 });
+  const state = await (await api().get({ path: "/channels/cache-price", params: { info: "cache,subscription_count" } })).json();
+  assert.equal(state.subscription_count, 2);
+  assert.deepEqual(JSON.parse(state.cache.data), { value: 2 });
+});
+
+test("a user signs in, is spoken to on all connections, and can be sent away", async () => {
+  const clients = [1, 2].map(() => connect({ user: { user_id: "carla", user_info: { name: "C" } } }));
+  const heard = [];
+  for (const client of clients) {
+    client.signin();
+    await within(client.user.signinDonePromise, "sign-in");
+    heard.push(once(client.user, "greeting"));
+  }
+  await api().sendToUser("carla", "greeting", { hello: "carla" });
+  for (const one of heard) assert.deepEqual(await one, { hello: "carla" });
+  const ended = clients.map((client) => once(client.connection, "disconnected").catch(() => once(client.connection, "failed")));
+  await api().terminateUserConnections("carla");
+  await Promise.race(ended);
+  await soon(300);
+  for (const client of clients) assert.notEqual(client.connection.state, "connected");
+});
+
+test("the HTTP API tells of channels, and refuses what it should", async () => {
+  await subscribed(connect(), "listed-1");
+  await subscribed(connect({ user: { user_id: "u", user_info: {} } }), "presence-listed");
+  const get = async (path, params) => (await api().get({ path, params })).json();
+  assert.deepEqual((await get("/channels", { filter_by_prefix: "listed-" })).channels, { "listed-1": {} });
+  assert.deepEqual((await get("/channels", { filter_by_prefix: "presence-listed", info: "user_count" })).channels, { "presence-listed": { user_count: 1 } });
+  assert.equal((await get("/channels/listed-1")).occupied, true);
+  assert.equal((await get("/channels/empty")).occupied, false);
+  const status = (promise) => promise.then(() => 200, (error) => error.status);
+  assert.equal(await status(api().get({ path: "/channels", params: { info: "user_count" } })), 400);
+  assert.equal(await status(api().get({ path: "/channels/listed-1/users" })), 400);
+  assert.equal(await status(api({ secret: "wrong" }).trigger("a", "b", {})), 401);
+  assert.equal(await status(api({ key: "wrong" }).trigger("a", "b", {})), 401);
+  assert.equal(await status(api({ appId: "9" }).trigger("a", "b", {})), 404);
+  assert.equal(await status(api().post({ path: "/events", body: { name: "x", channel: "a", data: "y".repeat(10241) } })), 413);
+  assert.equal(await status(api().post({ path: "/events", body: { name: "x", channel: "a", data: "y".repeat(10240) } })), 200);
+  assert.equal(await status(api().post({ path: "/events", body: { name: "x", channel: "a", data: { not: "text" } } })), 400);
+});
+
+test("an unknown app is told so, and does not come again", async () => {
+  const client = new PusherJs("nobody", { wsHost: hostname, wsPort: Number(port), forceTLS: false, enabledTransports: ["ws"], cluster: "", disableStats: true });
+  open.push(client);
+  assert.equal((await once(client.connection, "error")).error.data.code, 4001);
+  await soon(1500);
+  assert.notEqual(client.connection.state, "connected");
+});

@@ -1,0 +1,180 @@
+"""The channel protocol: the libraries that people use (pusher_client_test.mjs), and what they can't be made to say."""
+
+import hashlib
+import hmac
+import json
+import os
+import pathlib
+import subprocess
+import tempfile
+import time
+import unittest
+
+from harness import *
+
+APP = {"id": "1", "key": "app-key", "secret": "app-secret"}
+
+
+def signed(path, method="GET", body=b"", **more):
+    """The path with a query that is signed as the protocol wants."""
+    query = {"auth_key": APP["key"], "auth_timestamp": str(int(time.time())), "auth_version": "1.0", **more}
+    if body:
+        query["body_md5"] = hashlib.md5(body).hexdigest()
+    text = "&".join(f"{name}={query[name]}" for name in sorted(query))
+    query_text = f"{text}&auth_signature=" + hmac.new(APP["secret"].encode(), f"{method}\n{path}\n{text}".encode(), hashlib.sha256).hexdigest()
+    return f"{path}?{query_text}"
+
+
+def publish(server, name="event", channel="news", data="{}", **more):
+    body = json.dumps({"name": name, "channel": channel, "data": data, **more}).encode()
+    return post(server.address, signed("/apps/1/events", "POST", body), body)
+
+
+class Client(Peer):
+    """A client that speaks the protocol by hand."""
+
+    def __init__(self, server, key=APP["key"], query="protocol=7", extra=""):
+        super().__init__(server, f"/app/{key}?{query}", extra=extra)
+
+    def hear(self):
+        opcode, payload, _ = self.read()
+        return json.loads(payload) if opcode == TEXT else (opcode, payload)
+
+    def say(self, event, data=None, **more):
+        self.send(frame(TEXT, json.dumps({"event": event, "data": data if data is not None else {}, **more}).encode()))
+
+    def join(self, channel, **more):
+        self.say("pusher:subscribe", {"channel": channel, **more})
+        return self.hear()
+
+    def socket_id(self):
+        return json.loads(self.hear()["data"])["socket_id"]
+
+
+class Protocol(unittest.TestCase):
+    def test_the_client_and_server_libraries_are_content(self):
+        with Server("--workers", 3) as server:
+            done = subprocess.run(
+                ["node", "--test", pathlib.Path(__file__).with_name("pusher_client_test.mjs")],
+                cwd=ROOT, env={**os.environ, "HOLDFAST_URL": server.url}, capture_output=True, text=True, timeout=110, check=False,
+            )
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+            eventually(lambda: server.connections() == 0)
+
+    def test_the_handshake_names_the_socket_and_the_time_to_be_silent(self):
+        with Server() as server, Client(server) as client:
+            hello = client.hear()
+            self.assertEqual(hello["event"], "pusher:connection_established")
+            data = json.loads(hello["data"])
+            self.assertRegex(data["socket_id"], r"^\d+\.\d+$")
+            self.assertEqual(data["activity_timeout"], 120)
+
+    def test_a_ping_is_answered_in_any_spelling(self):
+        with Server() as server, Client(server) as client:
+            client.socket_id()
+            for text in (b'{"event":"pusher:ping","data":{}}', b' { "data" : "" , "event" : "pusher:ping" } '):
+                client.send(frame(TEXT, text))
+                self.assertEqual(client.hear()["event"], "pusher:pong")
+
+    def test_what_makes_no_sense_is_told_and_does_no_harm(self):
+        with Server() as server, Client(server) as client:
+            client.socket_id()
+            for payload in (b"", b"nonsense", b"[]", b'{"event":7}', b"{}"):
+                client.send(frame(TEXT, payload))
+                self.assertEqual(client.hear()["event"], "pusher:error", payload)
+            client.send(frame(BINARY, b"{}"))
+            self.assertEqual(client.hear()["event"], "pusher:error")
+            for data in ("", {}, {"channel": ""}, {"channel": "no/slash"}, {"channel": 7}, {"channel": "x" * 165}, "not json"):
+                client.say("pusher:subscribe", data)
+                self.assertEqual(client.hear()["event"], "pusher:subscription_error", data)
+            client.say("pusher:unsubscribe", {"channel": "never-joined"})
+            client.say("pusher:pong")
+            client.say("unheard-of")
+            self.assertEqual(client.join("news")["event"], "pusher_internal:subscription_succeeded")
+
+    def test_close_codes_say_what_was_wrong(self):
+        with Server() as server:
+            for key, query, code in (("nobody", "protocol=7", 4001), (APP["key"], "", 4008), (APP["key"], "protocol=4", 4007), (APP["key"], "protocol=8", 4007)):
+                with Client(server, key, query) as client:
+                    self.assertEqual(client.hear()["data"]["code"], code)
+                    self.assertEqual(client.read_close(), code)
+
+    def test_a_channels_own_topic_is_no_topic_of_the_plain_endpoints(self):
+        with Server() as server, Client(server) as client, Peer(server, "/topics/%011%01news") as back_door:
+            client.socket_id()
+            client.join("news")
+            self.assertEqual(publish(server).status, 200)
+            self.assertEqual(client.hear()["event"], "event")
+            post(server.address, "/topics/%011%01news", b"only this")
+            self.assertEqual(back_door.read()[1], b"only this")
+
+    def test_presence_takes_a_numeric_user_for_its_digits(self):
+        with Server() as server, Client(server) as one, Client(server) as two:
+            for client, data in ((one, '{"user_id":10}'), (two, '{"user_id":"10"}')):
+                text = f"{client.socket_id()}:presence-a:{data}"
+                auth = f"{APP['key']}:" + hmac.new(APP["secret"].encode(), text.encode(), hashlib.sha256).hexdigest()
+                joined = client.join("presence-a", auth=auth, channel_data=data)
+                self.assertEqual(json.loads(joined["data"])["presence"]["count"], 1)
+
+    def test_a_request_is_refused_for_its_time_its_body_or_its_app(self):
+        with Server() as server:
+            body = b'{"name":"a","channel":"b","data":"c"}'
+            self.assertEqual(post(server.address, signed("/apps/1/events", "POST", body), body).status, 200)
+            self.assertEqual(post(server.address, signed("/apps/1/events", "POST", body), body + b" ").status, 401)
+            self.assertEqual(post(server.address, signed("/apps/1/events", "POST", body, auth_timestamp=str(int(time.time()) - 601)), body).status, 401)
+            self.assertEqual(post(server.address, signed("/apps/2/events", "POST", body), body).status, 404)
+            self.assertEqual(post(server.address, signed("/apps/1/nothing", "POST", body), body).status, 404)
+            for bad in (b"{", b"[]", b'{"name":"a","channel":"b"}', b'{"name":"","channel":"b","data":"c"}', b'{"name":"a","channels":[],"data":"c"}',
+                        b'{"name":"a","channel":"b","data":"c","socket_id":"x"}'):
+                self.assertEqual(post(server.address, signed("/apps/1/events", "POST", bad), bad).status, 400, bad)
+
+
+class Applications(unittest.TestCase):
+    def file(self, text):
+        handle = tempfile.NamedTemporaryFile("w", suffix=".toml", delete=False)
+        self.addCleanup(os.unlink, handle.name)
+        handle.write(text)
+        handle.close()
+        return handle.name
+
+    APP = '[[apps]]\nid = "{0}"\nkey = "{0}-key"\nsecret = "{0}-secret"\n'
+
+    def test_apps_come_from_the_file_and_change_on_sighup_without_dropping_anybody(self):
+        path = self.file(self.APP.format("one"))
+        with Server("--config", path) as server, Client(server, "one-key") as client:
+            client.socket_id()
+            with Client(server, "two-key") as early:
+                self.assertEqual(early.hear()["data"]["code"], 4001)
+            pathlib.Path(path).write_text(self.APP.format("one") + self.APP.format("two"))
+            server.signal(signal.SIGHUP)
+            server.wait_for_log("apps reloaded")
+            with Client(server, "two-key") as late:
+                self.assertEqual(late.hear()["event"], "pusher:connection_established")
+            pathlib.Path(path).write_text(self.APP.format("one") + "[[apps]]\nid = 7\n")
+            server.signal(signal.SIGHUP)
+            server.wait_for_log("apps not reloaded")
+            with Client(server, "two-key") as still:
+                self.assertEqual(still.hear()["event"], "pusher:connection_established")
+            self.assertEqual(client.join("news")["event"], "pusher_internal:subscription_succeeded")
+
+    def test_an_app_over_its_connections_sheds_before_the_upgrade(self):
+        path = self.file(self.APP.format("one") + "max_connections = 2\n")
+        with Server("--config", path) as server, Client(server, "one-key") as a, Client(server, "one-key") as b:
+            a.socket_id(), b.socket_id()
+            answer = exchange(server.address, upgrade_request("/app/one-key?protocol=7"))
+            self.assertEqual(answer.status, 503)
+            self.assertEqual(answer.headers["retry-after"], "15")
+
+    def test_limits_of_a_client_hold(self):
+        path = self.file(self.APP.format("one") + "channels_per_client = 2\nenabled = true\n")
+        with Server("--config", path) as server, Client(server, "one-key") as client:
+            client.socket_id()
+            for name in ("a", "b"):
+                self.assertEqual(client.join(name)["event"], "pusher_internal:subscription_succeeded")
+            self.assertEqual(client.join("c")["data"]["type"], "LimitReached")
+            client.say("pusher:unsubscribe", {"channel": "a"})
+            self.assertEqual(client.join("c")["event"], "pusher_internal:subscription_succeeded")
+
+
+if __name__ == "__main__":
+    unittest.main()
