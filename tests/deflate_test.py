@@ -4,6 +4,7 @@ import os
 import pathlib
 import random
 import subprocess
+import tempfile
 import unittest
 import zlib
 
@@ -309,6 +310,31 @@ class NodeClient(unittest.TestCase):
                     check=False,
                 )
                 self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
+
+class Listeners(unittest.TestCase):
+    def test_each_listener_of_a_server_decides_for_its_own_peers(self):
+        with tempfile.NamedTemporaryFile("w", suffix=".toml") as file:
+            file.write('deflate = "on"\n')
+            for more in ('', 'deflate = false', 'deflate = "takeover"', 'deflate = "off"\nproxy = true'):
+                file.write(f'[[listeners]]\naddress = "{HOST}:0"\n{more}\n')
+            file.flush()
+            with Server("--workers", 2, "--config", file.name, listen=None) as server:
+                places = [Server._parse(place) for place in server.ready["listen"].split(",")]
+                answers = [self.answer(place) for place in places[:3]]
+                self.assertIn("server_no_context_takeover", answers[0])
+                self.assertIsNone(answers[1])
+                self.assertNotIn("no_context_takeover", answers[2])
+                self.assertIsNone(self.answer(places[3], b"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n"))
+                self.assertEqual(server.metric("holdfast_deflate_agreed_total"), 2)
+
+    def answer(self, address, header=b""):
+        """What is said of an offer."""
+        with connect(address) as peer:
+            peer.sendall(header + upgrade_request("/echo", extra="Sec-WebSocket-Extensions: permessage-deflate\r\n"))
+            response = Response(peer.recv(4096))
+            self.assertEqual(response.status, 101)
+            return response.headers.get("sec-websocket-extensions")
 
 
 if __name__ == "__main__":

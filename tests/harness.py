@@ -65,9 +65,10 @@ def run(*arguments, timeout=60, env=None, preexec_fn=None):
 class Server:
     """A `holdfast serve` on ports of the kernel's choice; ready when the constructor returns. Use it in a with statement."""
 
-    def __init__(self, *arguments, env=None, preexec_fn=None, io=IO, ready_seconds=20):
+    def __init__(self, *arguments, env=None, preexec_fn=None, io=IO, ready_seconds=20, listen=f"{HOST}:0"):
         self.process = subprocess.Popen(
-            [HOLDFAST, "serve", "--listen", f"{HOST}:0", "--admin", f"{HOST}:0", "--io", io, "--log-format", "json"]
+            [HOLDFAST, "serve", "--admin", f"{HOST}:0", "--io", io, "--log-format", "json"]
+            + (["--listen", listen] if listen else [])
             + [str(argument) for argument in arguments],
             stdin=subprocess.DEVNULL,
             stderr=subprocess.PIPE,

@@ -22,7 +22,8 @@ struct Options {
   // --- where it listens
   // ADDR:PORT or unix:/path each; port 0 lets the kernel choose. Behind the address may stand what
   // is special there:
-  // ",proxy=on|v1|v2|off", ",ipv6-only=on|off", ",mode=0660" (docs/options.md). At most 255.
+  // ",proxy=on|v1|v2|off", ",ipv6-only=on|off", ",mode=0660",
+  // ",deflate=off|on|takeover" (docs/options.md). At most 255.
   std::vector<std::string> listen = {"127.0.0.1:8080"};
   std::string admin = "127.0.0.1:9090";  // ADDR:PORT of the operator's listener, or "off"
   std::uint32_t backlog = 4096;          // waiting handshakes per worker and listener; 1..65535
@@ -81,7 +82,7 @@ struct Options {
   // --- compression (RFC 7692)
   // Whether permessage-deflate is agreed on with peers that offer it. kOn: without context
   // takeover, so that an idle peer owns no stream. kTakeover: each peer keeps its windows between
-  // messages, which compresses better and costs memory.
+  // messages, which compresses better and costs memory. A listener may choose for itself (listen).
   DeflateChoice deflate = DeflateChoice::kOff;
   std::uint32_t deflate_window_bits =
       12;  // with kTakeover: the largest window that is kept, as a power of two; 9..15

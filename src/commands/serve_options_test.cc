@@ -145,6 +145,57 @@ TEST(ServeOptions, PresetsPingWithinHalfOfTheBalancersPatience) {
   }
 }
 
+TEST(ServeOptions, WhatStandsInFrontGivesTheIntervalOfItsName) {
+  for (const auto& [balancer, interval] : {std::pair("aws-alb", 25s),
+                                           {"aws-nlb", 150s},
+                                           {"cloudflare", 45s},
+                                           {"nginx", 25s},
+                                           {"haproxy", 20s}}) {
+    const auto read = resolve_serve_options(command_line("behind", balancer));
+    ASSERT_TRUE(read) << read.error().message;
+    EXPECT_EQ(read->settings.ping_interval, interval) << balancer;
+    EXPECT_THAT(read->warnings, ::testing::IsEmpty());
+    EXPECT_THAT(configuration_toml(*read),
+                ::testing::ContainsRegex("ping-interval = .*# command line: --behind"));
+    // The preset is no more than the interval of that name.
+    EXPECT_EQ(settings_of(command_line("ping-interval", balancer)).ping_interval, interval);
+  }
+  EXPECT_EQ(settings_of(command_line("behind", "none")).ping_interval, Options{}.ping_interval);
+}
+
+TEST(ServeOptions, AnIntervalThatWasSetStandsAndIsWarnedOfWhereItIsTooLong) {
+  ServeInputs inputs = command_line("behind", "nginx");
+  inputs.command_line["ping-interval"] = {"30s"};
+  auto read = resolve_serve_options(inputs);
+  ASSERT_TRUE(read);
+  EXPECT_EQ(read->settings.ping_interval, 30s);
+  EXPECT_THAT(read->warnings, ::testing::IsEmpty()) << "half of 60 s is early enough";
+  for (const char* interval : {"31s", "off"}) {
+    inputs.command_line["ping-interval"] = {interval};
+    read = resolve_serve_options(inputs);
+    ASSERT_TRUE(read);
+    EXPECT_THAT(read->warnings,
+                ElementsAre(AllOf(HasSubstr(interval), HasSubstr("nginx"), HasSubstr("60 s"))));
+  }
+}
+
+TEST(ServeOptions, WarnsOfALimitPerAddressThatCountsTheBalancer) {
+  ServeInputs inputs = command_line("behind", "haproxy");
+  inputs.command_line["connections-per-ip-max"] = {"5"};
+  EXPECT_THAT(resolve_serve_options(inputs)->warnings, ElementsAre(HasSubstr("as one address")));
+  inputs.command_line["trusted-proxies"] = {"10.0.0.0/8"};
+  EXPECT_THAT(resolve_serve_options(inputs)->warnings, ::testing::IsEmpty());
+  inputs.command_line.erase("trusted-proxies");
+  inputs.command_line["listen"] = {"127.0.0.1:0,proxy=v2"};
+  EXPECT_THAT(resolve_serve_options(inputs)->warnings, ::testing::IsEmpty());
+}
+
+TEST(ServeOptions, ABalancerThatIsNotKnownIsRefusedWithThoseThatAre) {
+  EXPECT_THAT(error_of(command_line("behind", "envoy")),
+              AllOf(HasSubstr("--behind"), HasSubstr("'envoy'"),
+                    HasSubstr("none, aws-alb, aws-nlb, cloudflare, nginx, haproxy")));
+}
+
 TEST(ServeOptions, TheCommandLineWinsOverTheEnvironmentAndThatOverTheFile) {
   const TemporaryFile file("workers = 2\nbacklog = 20\npong-timeout = \"2s\"\n");
   ServeInputs inputs;

@@ -67,8 +67,9 @@ std::string listener_markdown() {
       "| setting | values | default | |\n|---|---|---|---|\n";
   for (const server::ListenerSetting& setting : server::listener_settings()) {
     text += fmt::format(
-        "| `{}` | {} | `{}` | {}{} |\n", setting.name, words_markdown(setting.values),
-        setting.fallback, setting.help,
+        "| `{}` | {} | {} | {}{} |\n", setting.name, words_markdown(setting.values),
+        setting.fallback.empty() ? "the option's" : fmt::format("`{}`", setting.fallback),
+        setting.help,
         setting.bare.empty() ? "" : fmt::format(" The name alone means `{}`.", setting.bare));
   }
   return text + "\n";

@@ -65,11 +65,7 @@ WorkerSettings Cluster::worker_settings() const {
   settings.http.body_bytes_max = options_.message_bytes_max;
   settings.session.message_bytes_max = options_.message_bytes_max;
   settings.session.fragments_max = options_.fragments_max;
-  if (options_.deflate != DeflateChoice::kOff) {
-    settings.deflate =
-        protocol::DeflatePolicy{options_.deflate == DeflateChoice::kTakeover,
-                                static_cast<std::uint8_t>(options_.deflate_window_bits)};
-  }
+  settings.deflate_window_bits = static_cast<std::uint8_t>(options_.deflate_window_bits);
   settings.descriptors =
       static_cast<std::uint32_t>(std::min<std::uint64_t>(descriptor_limit_, 1u << 30));
   settings.connections_max = sizing_.connections_per_worker_max;
@@ -186,6 +182,10 @@ std::optional<std::string> Cluster::open_unix_listeners() {
   return std::nullopt;
 }
 
+DeflateChoice Cluster::deflate_of(const ListenerSpec& spec) const {
+  return spec.deflate.value_or(options_.deflate);
+}
+
 // For the thread that opened them: connections would wait in a table that nobody accepts from.
 void Cluster::close_unix_listeners() const {
   for (const auto& listener : unix_listeners_) {
@@ -216,7 +216,7 @@ std::optional<std::string> Cluster::open_listener(const Thread& thread, net::Loo
   }
   const auto listener = loop.listen(*address, options);
   if (!listener) return fmt::format("{}: {}", option, listener.error().message);
-  worker.add_listener(*listener, {spec.proxy, false});
+  worker.add_listener(*listener, {spec.proxy, false, deflate_of(spec)});
   const auto local = loop.local_address(*listener);
   if (!local) return local.error().message;
   spec.address = local->to_string();
@@ -229,7 +229,7 @@ std::optional<std::string> Cluster::open_listeners(const Thread& thread, net::Lo
     for (const auto& listener : unix_listeners_) {
       if (listener != nullptr) listener->drop_own();
     }
-    ListenerSpec spec{.address = options_.admin};
+    ListenerSpec spec{.address = options_.admin, .deflate = DeflateChoice::kOff};
     if (auto problem = open_listener(thread, loop, worker, spec)) return problem;
     admin_address_ = spec.address;
     return std::nullopt;
@@ -241,7 +241,7 @@ std::optional<std::string> Cluster::open_listeners(const Thread& thread, net::Lo
       const auto listener = loop.listen_shared(unix_listeners_[i]->take_own());
       if (!listener)
         return fmt::format("listen {}: {}", listeners_[i].address, listener.error().message);
-      worker.add_listener(*listener, {listeners_[i].proxy, true});
+      worker.add_listener(*listener, {listeners_[i].proxy, true, deflate_of(listeners_[i])});
     }
     if (thread.index == 0) addresses_.push_back(listeners_[i].address);
   }

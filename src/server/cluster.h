@@ -69,6 +69,7 @@ class Cluster final : public Publisher {
   std::optional<std::string> open_listeners(const Thread& thread, net::Loop& loop, Worker& worker);
   std::optional<std::string> open_listener(const Thread& thread, net::Loop& loop, Worker& worker,
                                            ListenerSpec& spec);
+  DeflateChoice deflate_of(const ListenerSpec& spec) const;
   WorkerSettings worker_settings() const;
 
   Options options_;

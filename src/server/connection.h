@@ -71,7 +71,8 @@ struct Connection {
   std::uint8_t route = 0;        // kProxyHeader: the listener's index; later the handler's
   std::uint8_t ending : 4 = 0;   // kClosing, kLingering: the Ending to count
   std::uint8_t deflate : 4 = 0;  // kOpen, kClosing: 0, or 1 + the window bits that
-                                 // permessage-deflate lets us send with, less 8
+                                 // permessage-deflate lets us send with, less 8;
+                                 // before: the listener's DeflateChoice
 
   bool has(Flag flag) const { return (flags & flag) != 0; }
   void set(Flag flag) { flags = static_cast<std::uint8_t>(flags | flag); }

@@ -16,8 +16,8 @@ namespace holdfast::server {
 class FakeLoop final : public net::Loop {
  public:
   // --- the test's side
-  void accept(int descriptor) {
-    arrivals_.push_back({net::Completion::Kind::kAccepted, descriptor, 1000});
+  void accept(int descriptor, net::Descriptor listener = 1000) {
+    arrivals_.push_back({net::Completion::Kind::kAccepted, descriptor, listener});
   }
   void receive(int descriptor, std::string_view text) {
     texts_.emplace_back(text);

@@ -16,6 +16,8 @@ using protocol::ProxyVersions;
 constexpr std::string_view kUnixScheme = "unix:";
 constexpr std::array<std::string_view, 4> kProxyWords = {"off", "v1", "v2",
                                                          "on"};  // in the order of ProxyVersions
+constexpr std::array<std::string_view, 3> kDeflateWords = {
+    "off", "on", "takeover"};  // in the order of DeflateChoice
 
 bool read_proxy(std::string_view value, ListenerSpec& spec) {
   const auto word = std::find(kProxyWords.begin(), kProxyWords.end(), value);
@@ -44,6 +46,16 @@ bool read_mode(std::string_view value, ListenerSpec& spec) {
 }
 std::string mode_text(const ListenerSpec& spec) { return fmt::format("{:04o}", spec.mode); }
 
+bool read_deflate(std::string_view value, ListenerSpec& spec) {
+  const auto word = std::find(kDeflateWords.begin(), kDeflateWords.end(), value);
+  if (word == kDeflateWords.end()) return false;
+  spec.deflate = static_cast<DeflateChoice>(word - kDeflateWords.begin());
+  return true;
+}
+std::string deflate_text(const ListenerSpec& spec) {
+  return spec.deflate ? std::string(kDeflateWords[static_cast<std::size_t>(*spec.deflate)]) : "";
+}
+
 constexpr std::array kSettings = {
     ListenerSetting{"proxy", "on|v1|v2|off", "on", "off",
                     "Each connection begins with a PROXY header (version 1, 2, or either) that "
@@ -55,6 +67,10 @@ constexpr std::array kSettings = {
     ListenerSetting{"mode", "0600..0777", "", "0660",
                     "Permissions of a unix socket: whoever may write may connect.", read_mode,
                     mode_text},
+    ListenerSetting{"deflate", "off|on|takeover", "on", "",
+                    "Compression for the peers of this listener; without it, the option deflate "
+                    "holds.",
+                    read_deflate, deflate_text},
 };
 
 const ListenerSetting* find_setting(std::string_view name) {

@@ -4,15 +4,17 @@
 // special there.
 //
 //   127.0.0.1:8080    [::]:8080,ipv6-only    10.0.0.5:8081,proxy=v2
-//   unix:/run/holdfast.sock,mode=0660,proxy
+//   unix:/run/holdfast.sock,mode=0660,proxy    10.0.0.5:8082,deflate=takeover
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/result.h"
+#include "holdfast/options.h"
 #include "protocol/proxy_header.h"
 
 namespace holdfast::server {
@@ -21,7 +23,8 @@ struct ListenerSpec {
   std::string address;  // "127.0.0.1:8080", "[::1]:8080", "unix:/run/holdfast.sock"
   protocol::ProxyVersions proxy = protocol::ProxyVersions::kNone;
   bool ipv6_only = false;
-  std::uint32_t mode = 0660;  // permissions of a unix socket
+  std::uint32_t mode = 0660;                  // permissions of a unix socket
+  std::optional<DeflateChoice> deflate = {};  // nothing: what Options::deflate says for all
 
   bool is_unix() const;
   std::string_view path() const;  // of a unix socket
@@ -41,7 +44,7 @@ struct ListenerSetting {
   std::string_view name;
   std::string_view values;    // "on|off"
   std::string_view bare;      // what the name alone means; empty: it needs a value
-  std::string_view fallback;  // what is in force when nothing is said
+  std::string_view fallback;  // what is in force when nothing is said; empty: an option's value
   std::string_view help;
   bool (*read)(std::string_view value, ListenerSpec& spec);  // false: not one of `values`
   std::string (*text)(const ListenerSpec& spec);

@@ -31,9 +31,18 @@ TEST(ListenerSpec, IsAnAddressAndWhatIsSpecialThere) {
   EXPECT_EQ(listeners->at(3), (ListenerSpec{.address = "10.0.0.5:1"}));
 }
 
+TEST(ListenerSpec, ChoosesCompressionForItselfOrLeavesItToTheOption) {
+  const auto listeners = parse_listeners("10.0.0.5:1,deflate,10.0.0.5:2,deflate=off,10.0.0.5:3");
+  ASSERT_TRUE(listeners) << listeners.error().message;
+  EXPECT_EQ(listeners->at(0).deflate, DeflateChoice::kOn);
+  EXPECT_EQ(listeners->at(1).deflate, DeflateChoice::kOff);
+  EXPECT_EQ(listeners->at(2).deflate, std::nullopt);
+}
+
 TEST(ListenerSpec, IsWrittenAsItIsRead) {
-  for (const char* text : {"127.0.0.1:8080", "[::]:8080,ipv6-only=on",
-                           "unix:/run/a.sock,proxy=v1,mode=0600", "10.0.0.5:1,proxy=on"}) {
+  for (const char* text :
+       {"127.0.0.1:8080", "[::]:8080,ipv6-only=on", "unix:/run/a.sock,proxy=v1,mode=0600",
+        "10.0.0.5:1,proxy=on", "10.0.0.5:1,deflate=off", "10.0.0.5:1,deflate=takeover"}) {
     const auto spec = ListenerSpec::parse(text);
     ASSERT_TRUE(spec) << spec.error().message;
     EXPECT_EQ(ListenerSpec::parse(spec->to_string()).value(), *spec) << text;
@@ -45,7 +54,7 @@ TEST(ListenerSpec, EverySettingReadsItsOwnFallback) {
   for (const ListenerSetting& setting : listener_settings()) {
     ListenerSpec spec;
     EXPECT_EQ(setting.text(spec), setting.fallback) << setting.name;
-    EXPECT_TRUE(setting.read(setting.fallback, spec)) << setting.name;
+    EXPECT_TRUE(setting.fallback.empty() || setting.read(setting.fallback, spec)) << setting.name;
     EXPECT_FALSE(setting.read("nonsense", spec)) << setting.name;
     EXPECT_EQ(setting.bare.empty() || setting.read(setting.bare, spec), true) << setting.name;
   }
@@ -54,11 +63,13 @@ TEST(ListenerSpec, EverySettingReadsItsOwnFallback) {
 TEST(ListenerSpec, ASlipIsShownWithWhatWouldBeRight) {
   EXPECT_THAT(error("proxy"), AllOf(HasSubstr("'proxy' has no port"), HasSubstr("unix:/path")));
   EXPECT_THAT(error("127.0.0.1:8080,prxy"), HasSubstr("'prxy' has no port"));
-  EXPECT_THAT(error("127.0.0.1:8080,prxy"), HasSubstr("proxy, ipv6-only, mode"));
+  EXPECT_THAT(error("127.0.0.1:8080,prxy"), HasSubstr("proxy, ipv6-only, mode, deflate"));
   EXPECT_THAT(error("127.0.0.1:8080,proxy=v3"),
               AllOf(HasSubstr("'proxy=v3' of 127.0.0.1:8080"), HasSubstr("on|v1|v2|off")));
   EXPECT_THAT(error("unix:/a,mode"), HasSubstr("mode=0600..0777"));
   EXPECT_THAT(error("unix:/a,mode=0999"), HasSubstr("mode=0600..0777"));
+  EXPECT_THAT(error("10.0.0.5:1,deflate=best"),
+              AllOf(HasSubstr("'deflate=best' of 10.0.0.5:1"), HasSubstr("off|on|takeover")));
   EXPECT_THAT(error("unix:"), HasSubstr("has no path"));
   EXPECT_THAT(error("127.0.0.1:99999"), HasSubstr("127.0.0.1:99999"));
   EXPECT_THAT(error(""), HasSubstr("has no port"));

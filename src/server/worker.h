@@ -14,6 +14,7 @@
 #include "base/ip_address.h"
 #include "broker/broker.h"
 #include "broker/mailbox.h"
+#include "holdfast/options.h"
 #include "net/loop.h"
 #include "protocol/forwarded.h"
 #include "protocol/http_request.h"
@@ -46,8 +47,7 @@ struct WorkerSettings {
   std::string retry_after_seconds;
   protocol::HttpLimits http;
   protocol::SessionLimits session;
-  std::optional<protocol::DeflatePolicy> deflate;  // nothing: permessage-deflate is declined
-  std::uint32_t descriptors;                       // numbers that this worker's table may hold
+  std::uint32_t descriptors;      // numbers that this worker's table may hold
   std::uint32_t connections_max;  // of this worker, those being refused not counted
   std::vector<protocol::OriginPattern> origins = {};  // none: all
   std::uint32_t workers = 1;  // in all: a fair share of a shared listener is one of so many
@@ -55,11 +55,14 @@ struct WorkerSettings {
   std::vector<IpNetwork> trusted_proxies = {};
   bool trusts_unix = false;  // the peers of unix sockets are such
   protocol::ForwardedField forwarded_field = protocol::ForwardedField::kXForwardedFor;
+  // With DeflateChoice::kTakeover: the largest window that is kept; 9..15.
+  std::uint8_t deflate_window_bits = protocol::kWindowBitsMax;
 };
 
 struct ListenerTraits {
   protocol::ProxyVersions proxy = protocol::ProxyVersions::kNone;
-  bool shared = false;  // other workers accept from it too
+  bool shared = false;                          // other workers accept from it too
+  DeflateChoice deflate = DeflateChoice::kOff;  // whether its peers are offered compression
 };
 
 // A message on its way to everyone who wants `topic`: copied and framed once, here. Any thread.

@@ -32,6 +32,7 @@ void Worker::accepted(int descriptor, net::Descriptor listener) {
   Connection& connection = table_.take(descriptor);
   connection.state = is_proxied ? State::kProxyHeader : State::kRequest;
   if (is_proxied) connection.route = static_cast<std::uint8_t>(from - listeners_.begin());
+  connection.deflate = static_cast<std::uint8_t>(traits.deflate) & 0xF;
   connection.since = tick_of(loop_.now());
   counters_.descriptors.add();
   heads_.push(descriptor, loop_.now());

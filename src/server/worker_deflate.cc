@@ -45,14 +45,17 @@ SharedBytes deflate_wire(const SharedBytes& wire, StreamLender& lender, std::siz
 std::string_view Worker::agree_on_deflate(Connection& connection,
                                           const protocol::HttpRequest& request,
                                           std::span<char> out) {
-  if (!settings_.deflate) return {};
-  const auto terms = protocol::accept_deflate(request.headers, *settings_.deflate);
+  const auto choice = static_cast<DeflateChoice>(connection.deflate);
+  connection.deflate = 0;
+  if (choice == DeflateChoice::kOff) return {};
+  const protocol::DeflatePolicy policy{choice == DeflateChoice::kTakeover,
+                                       settings_.deflate_window_bits};
+  const auto terms = protocol::accept_deflate(request.headers, policy);
   if (!terms) return {};
   connection.agree_on_deflate(terms->server_window_bits());
   counters_.deflate_agreed.add();
   if (!terms->server_no_context_takeover || !terms->client_no_context_takeover) {
-    const std::uint8_t window_bits =
-        std::min(terms->server_window_bits(), settings_.deflate->window_bits);
+    const std::uint8_t window_bits = std::min(terms->server_window_bits(), policy.window_bits);
     connection.make_busy().streams =
         std::make_unique<TakeoverStreams>(lender_.limits(), *terms, window_bits);
   }

@@ -87,7 +87,6 @@ class WorkerDeflateTest : public testing::Test {
     settings_.queue_bytes_max = 1 << 20;
     settings_.descriptors = 1024;
     settings_.connections_max = 500;
-    settings_.deflate.emplace();
     router_.add("/echo", echo_);
   }
 
@@ -95,12 +94,17 @@ class WorkerDeflateTest : public testing::Test {
     if (worker_ == nullptr) {
       worker_ = std::make_unique<Worker>(settings_, router_, admission_, loop_, mailbox_, broker_,
                                          0, counters_);
+      worker_->add_listener(1000, {.deflate = deflate_});
     }
     return *worker_;
   }
   // The answer's head.
-  std::string upgrade(int descriptor, std::string_view extensions) {
-    loop_.accept(descriptor);
+  std::string upgrade(int descriptor, std::string_view extensions,
+                      net::Descriptor listener = 1000) {
+    loop_.accept(descriptor, listener);
+    return ask(descriptor, extensions);
+  }
+  std::string ask(int descriptor, std::string_view extensions) {
     loop_.receive(descriptor,
                   "GET /echo HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                   "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n" +
@@ -129,6 +133,7 @@ class WorkerDeflateTest : public testing::Test {
   }
 
   WorkerSettings settings_{};
+  DeflateChoice deflate_ = DeflateChoice::kOn;  // of the listener
   Router router_;
   std::shared_ptr<Echo> echo_ = std::make_shared<Echo>();
   Admission admission_{AdmissionLimits{500, 0, 0}};
@@ -153,16 +158,43 @@ TEST_F(WorkerDeflateTest, AgreesOnTheTermsOfAnOffer) {
 }
 
 TEST_F(WorkerDeflateTest, DeclinesWhereItIsOff) {
-  settings_.deflate.reset();
+  deflate_ = DeflateChoice::kOff;
   const std::string answer = upgrade(5, "Sec-WebSocket-Extensions: permessage-deflate\r\n");
   EXPECT_THAT(answer, StartsWith("HTTP/1.1 101 "));
   EXPECT_THAT(answer, Not(HasSubstr("Extensions")));
 }
 
+TEST_F(WorkerDeflateTest, EachListenerDecidesForItsOwnPeers) {
+  worker().add_listener(1001, {.deflate = DeflateChoice::kOff});
+  worker().add_listener(1002, {.deflate = DeflateChoice::kTakeover});
+  worker().add_listener(1003,
+                        {.proxy = protocol::ProxyVersions::kOne, .deflate = DeflateChoice::kOn});
+  const std::string offer =
+      "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n";
+  EXPECT_THAT(upgrade(5, offer, 1001), Not(HasSubstr("Extensions")));
+  EXPECT_THAT(upgrade(6, offer, 1002), HasSubstr("permessage-deflate; client_max_window_bits"));
+  loop_.accept(7, 1003);
+  loop_.receive(7, "PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n");
+  worker().turn();
+  EXPECT_THAT(ask(7, offer), HasSubstr("permessage-deflate; server_no_context_takeover"));
+  // A number that comes again has nothing of its predecessor's.
+  loop_.end(6);
+  worker().turn();
+  EXPECT_THAT(upgrade(6, offer, 1001), Not(HasSubstr("Extensions")));
+}
+
+TEST_F(WorkerDeflateTest, ARequestBeforeTheUpgradeChangesNothingAboutIt) {
+  loop_.accept(5);
+  loop_.receive(5, "GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n");
+  worker().turn();
+  EXPECT_THAT(std::exchange(loop_.sent[5], {}), StartsWith("HTTP/1.1 404 "));
+  EXPECT_THAT(ask(5, "Sec-WebSocket-Extensions: permessage-deflate\r\n"),
+              HasSubstr("Extensions: permessage-deflate"));
+}
+
 TEST_F(WorkerDeflateTest, RefusesExtensionsThatAreMalformed) {
   EXPECT_THAT(upgrade(5, "Sec-WebSocket-Extensions: permessage-deflate;;\r\n"),
               StartsWith("HTTP/1.1 400 "));
-  settings_.deflate.reset();
   EXPECT_THAT(upgrade(6, "Sec-WebSocket-Extensions: a=1\r\n"), StartsWith("HTTP/1.1 400 "));
 }
 
@@ -213,7 +245,7 @@ TEST_F(WorkerDeflateTest, DeliversASmallPublicationToAllAsItIs) {
 }
 
 TEST_F(WorkerDeflateTest, KeepsWindowsWhereThatIsThePolicy) {
-  settings_.deflate->takeover = true;
+  deflate_ = DeflateChoice::kTakeover;
   open(5, "permessage-deflate", Takeover::kKept, Takeover::kKept);
   const std::string text = text_of(120, 3);
   EXPECT_EQ(echo(5, text), text);
@@ -223,7 +255,7 @@ TEST_F(WorkerDeflateTest, KeepsWindowsWhereThatIsThePolicy) {
 }
 
 TEST_F(WorkerDeflateTest, KeepsAWindowInOneDirectionWhereThePeerWantsNoOther) {
-  settings_.deflate->takeover = true;
+  deflate_ = DeflateChoice::kTakeover;
   open(5, "permessage-deflate; server_no_context_takeover", Takeover::kKept, Takeover::kNone);
   open(6, "permessage-deflate; client_no_context_takeover", Takeover::kNone, Takeover::kKept);
   for (std::uint32_t round = 0; round < 20; ++round) {
@@ -234,7 +266,7 @@ TEST_F(WorkerDeflateTest, KeepsAWindowInOneDirectionWhereThePeerWantsNoOther) {
 }
 
 TEST_F(WorkerDeflateTest, APublicationBetweenMessagesDoesNotDisturbAKeptWindow) {
-  settings_.deflate->takeover = true;
+  deflate_ = DeflateChoice::kTakeover;
   open(5, "permessage-deflate; client_max_window_bits", Takeover::kKept, Takeover::kKept);
   for (std::uint32_t round = 0; round < 50; ++round) {
     EXPECT_EQ(echo(5, text_of(150, round % 3)), text_of(150, round % 3));
