@@ -1,5 +1,6 @@
 #include "admin/metrics.h"
 
+#include <fmt/format.h>
 #include <prometheus/metric_family.h>
 #include <prometheus/text_serializer.h>
 
@@ -8,6 +9,8 @@
 #include <sstream>
 
 #include "admin/readiness.h"
+#include "holdfast/version.h"
+#include "net/clock.h"
 #include "net/machine.h"
 
 namespace holdfast::admin {
@@ -227,6 +230,11 @@ std::string stats_json(const server::Cluster& cluster) {
   out["ready_reason"] = state.reason;
   const double turns = sum(cluster, [](const Counters& c) { return c.turns.read(); });
   const double turn_ns = sum(cluster, [](const Counters& c) { return c.turn_nanoseconds.read(); });
+  out["version"] = fmt::format("{}.{}.{}", HOLDFAST_VERSION_MAJOR, HOLDFAST_VERSION_MINOR,
+                               HOLDFAST_VERSION_PATCH);
+  out["uptime_seconds"] =
+      std::chrono::duration<double>(net::monotonic_now() - cluster.started()).count();
+  out["listening"] = cluster.addresses();
   out["turns"] = {{"count", turns}, {"mean_microseconds", turns == 0 ? 0 : turn_ns / turns / 1000}};
   return out.dump(2) + "\n";
 }

@@ -12,5 +12,7 @@ namespace holdfast::admin {
 std::string metrics_text(const server::Cluster& cluster);
 // The same figures as one JSON object.
 std::string stats_json(const server::Cluster& cluster);
+// Connections one by one, and the largest topics, as one JSON object (docs/operating.md).
+std::string survey_json(const server::Cluster& cluster, const server::Survey& survey);
 
 }  // namespace holdfast::admin

@@ -9,12 +9,18 @@
 #include "base/shared_bytes.h"
 #include "holdfast/peer.h"
 
+namespace holdfast::server {
+class Worker;
+}
+
 namespace holdfast::broker {
 
-// Something to be done with one peer, on its worker's thread, if it is still there.
+// Something to be done on a worker's thread: with one peer, if it is still there, or with the
+// worker itself.
 struct Errand {
-  PeerId peer;
-  std::function<void(Peer&)> act;
+  PeerId peer = {};
+  std::function<void(Peer&)> act = {};
+  std::function<void(server::Worker&)> visit = {};  // instead of `act`
 };
 
 // Bytes that whoever asks first makes, for all: one that asks meanwhile, on another worker, waits

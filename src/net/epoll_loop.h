@@ -42,6 +42,7 @@ class EpollLoop final : public Loop {
   void rest_listener(Descriptor descriptor, Duration time) override;
   Result<Address> local_address(Descriptor descriptor) const override;
   Result<Address> peer_address(Descriptor descriptor) const override;
+  std::optional<TcpFacts> tcp_facts(Descriptor descriptor) const override;
   Result<Descriptor> connect(const std::optional<Address>& from, const Address& to) override;
   Instant now() const override { return now_; }
   Instant clock() const override;

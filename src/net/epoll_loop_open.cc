@@ -109,6 +109,10 @@ Result<Address> EpollLoop::peer_address(Descriptor descriptor) const {
   return Address::from(reinterpret_cast<const sockaddr*>(&address), length);
 }
 
+std::optional<TcpFacts> EpollLoop::tcp_facts(Descriptor descriptor) const {
+  return net::tcp_facts(descriptor);
+}
+
 Result<std::unique_ptr<Loop>> make_loop(const LoopOptions& options, Waker* waker) {
   std::unique_ptr<Transport> transport;
   if (options.io != Io::kEpoll) {

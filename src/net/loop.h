@@ -18,6 +18,7 @@
 #include "base/result.h"
 #include "base/time.h"
 #include "net/address.h"
+#include "net/tcp_facts.h"
 #include "net/waker.h"
 
 namespace holdfast::net {
@@ -136,6 +137,8 @@ class Loop {
   virtual void rest_listener(Descriptor, Duration) {}
   virtual Result<Address> local_address(Descriptor descriptor) const = 0;
   virtual Result<Address> peer_address(Descriptor descriptor) const = 0;
+  // What the kernel knows of a connection (tcp(7), TCP_INFO). Nothing where it is not TCP.
+  virtual std::optional<TcpFacts> tcp_facts(Descriptor) const { return std::nullopt; }
   // A connection being made; kConnected tells its end. `from` with port 0: the kernel picks the
   // port at connect time (IP_BIND_ADDRESS_NO_PORT), so that each source address has its own 64 k of
   // ports towards one destination.

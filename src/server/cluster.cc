@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <future>
 
+#include "net/clock.h"
 #include "net/descriptor_table.h"
 #include "net/machine.h"
 
@@ -42,7 +43,7 @@ struct Cluster::Thread {
   std::thread thread;
 };
 
-Cluster::Cluster(Options options) : options_(std::move(options)) {}
+Cluster::Cluster(Options options) : options_(std::move(options)), started_(net::monotonic_now()) {}
 Cluster::~Cluster() { stop(); }
 
 WorkerSettings Cluster::worker_settings() const {

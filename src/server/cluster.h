@@ -21,6 +21,7 @@
 #include "server/listener_spec.h"
 #include "server/router.h"
 #include "server/sizing.h"
+#include "server/survey.h"
 #include "server/worker.h"
 
 namespace holdfast::server {
@@ -39,9 +40,13 @@ class Cluster final : public Publisher {
   bool publish(std::string_view topic, MessageKind kind, std::span<const std::byte> payload,
                const PublishOptions& options = {}) override;
   bool post(PeerId peer, std::function<void(Peer&)> act);
+  // Asks every worker of its connections and waits for the answers, at most so long. Not on a
+  // worker's thread, but on the operator's or a stranger's.
+  Survey survey(const SurveyOrder& order, Duration patience) const;
 
   // Any thread, after start().
   const Options& options() const { return options_; }
+  Instant started() const { return started_; }
   const Sizing& sizing() const { return sizing_; }
   const Admission& admission() const { return *admission_; }
   const std::vector<std::unique_ptr<Counters>>& counters() const {
@@ -73,6 +78,7 @@ class Cluster final : public Publisher {
   WorkerSettings worker_settings() const;
 
   Options options_;
+  const Instant started_;
   std::vector<protocol::OriginPattern> origins_;
   Router router_;
   Router admin_router_;

@@ -32,6 +32,10 @@ class Router {
     return std::nullopt;
   }
   Handler& handler(std::uint8_t route) const { return *routes_[route].handler; }
+  // As it was added.
+  std::string pattern(std::uint8_t route) const {
+    return routes_[route].path + (routes_[route].open_ended ? "*" : "");
+  }
 
  private:
   struct Route {

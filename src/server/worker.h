@@ -30,6 +30,7 @@
 #include "server/peer_rates.h"
 #include "server/router.h"
 #include "server/stream_lender.h"
+#include "server/survey.h"
 #include "server/transmit_queue.h"
 #include "server/windows.h"
 #include "topics/topic_index.h"
@@ -98,6 +99,10 @@ class Worker final : public Publisher, private topics::TopicListener {
   std::optional<IpAddress> client_address(int descriptor,
                                           const protocol::HttpRequest& request) const;
 
+  // What an operator asks of this worker's connections (survey.h); a walk over the table, and a few
+  // system calls for each row that is told.
+  Survey survey(const SurveyOrder& order);
+
   // What Peer does.
   void send(int descriptor, MessageKind kind, Bytes payload);
   void subscribe(int descriptor, std::string_view topic, const SubscribeOptions& options);
@@ -129,6 +134,8 @@ class Worker final : public Publisher, private topics::TopicListener {
   void take_mail();
   void run_errand(const broker::Errand& errand);
   void run_windows();
+  // worker_survey.cc
+  ConnectionRow row_of(int descriptor);
   void fan_out(std::string_view key, std::span<const broker::SharedPublication> run);
   Form join(std::span<const broker::SharedPublication> run, std::uint8_t deflate);
   std::uint64_t value_of(const broker::Publication& publication) const;

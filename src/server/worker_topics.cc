@@ -57,6 +57,7 @@ void Worker::take_mail() {
 
 // Not for those that are closing either: their handler was told that they are gone.
 void Worker::run_errand(const broker::Errand& errand) {
+  if (errand.visit) return errand.visit(*this);
   if (!belongings_.is_present(errand.peer)) return;
   const auto descriptor = static_cast<int>(errand.peer.descriptor);
   if (table_[descriptor].state != State::kOpen) return;

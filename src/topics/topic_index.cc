@@ -68,6 +68,15 @@ void TopicIndex::unsubscribe_all(std::uint32_t subscriber) {
   free_lists_.push_back(place);
 }
 
+std::vector<std::string_view> TopicIndex::topics_of(std::uint32_t subscriber) const {
+  const std::uint32_t chosen = chosen_[subscriber];
+  if (chosen == 0) return {};
+  if ((chosen & kListed) == 0) return {topics_[chosen - 1].name};
+  std::vector<std::string_view> names;
+  for (const std::uint32_t id : lists_[chosen & ~kListed]) names.push_back(topics_[id].name);
+  return names;
+}
+
 std::uint64_t TopicIndex::subscriber_count(std::string_view topic) const {
   const auto found = ids_.find(topic);
   return found == ids_.end() ? 0

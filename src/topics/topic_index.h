@@ -55,6 +55,15 @@ class TopicIndex {
         },
         &visit);
   }
+  // Calls visit(topic, subscribers) for each topic, in no order. `visit` changes nothing here.
+  template <class Visit>
+  void for_each_topic(Visit visit) const {
+    for (const auto& [name, id] : ids_)
+      visit(std::string_view(name), roaring_bitmap_get_cardinality(topics_[id].subscribers));
+  }
+  // The topics of one subscriber, in the order in which it subscribed; views that live until the
+  // next change.
+  std::vector<std::string_view> topics_of(std::uint32_t subscriber) const;
   std::size_t topic_count() const { return ids_.size(); }
   std::uint64_t subscriber_count(std::string_view topic) const;
 

@@ -1,4 +1,4 @@
-// Elements are made, never parsed: what a report says is always text.
+// Elements are made, never parsed: what a report or a server says is always text.
 
 export function element(name, attributes = {}, ...children) {
   const node = document.createElement(name);
