@@ -1,5 +1,6 @@
 #include "topics/topic_index.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <map>
@@ -66,6 +67,21 @@ TEST(TopicIndex, AgreesWithAPlainMapOverManyRandomSteps) {
     live += members.empty() ? 0 : 1;
   }
   EXPECT_EQ(index.topic_count(), live);
+}
+
+TEST(TopicIndex, TellsTheTopicsOfASubscriberAndTheSubscribersOfEachTopic) {
+  TopicIndex index(10);
+  index.subscribe(1, "a");
+  index.subscribe(1, "b");
+  index.subscribe(2, "b");
+  EXPECT_THAT(index.topics_of(0), testing::IsEmpty());
+  EXPECT_THAT(index.topics_of(1), testing::ElementsAre("a", "b"));
+  EXPECT_THAT(index.topics_of(2), testing::ElementsAre("b"));
+  std::map<std::string, std::uint64_t> sizes;
+  index.for_each_topic([&](std::string_view topic, std::uint64_t subscribers) {
+    sizes[std::string(topic)] = subscribers;
+  });
+  EXPECT_THAT(sizes, testing::ElementsAre(testing::Pair("a", 1), testing::Pair("b", 2)));
 }
 
 }  // namespace

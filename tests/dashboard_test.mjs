@@ -1,0 +1,95 @@
+// The operator's page, as an operator uses it. HOLDFAST_ADMIN is http://HOST:PORT of a server on which twelve peers hold the
+// topic "prices"; HOLDFAST_CHROMIUM the browser.
+import assert from 'node:assert/strict';
+import test, { after, before } from 'node:test';
+import { chromium } from 'playwright-core';
+
+const admin = process.env.HOLDFAST_ADMIN;
+let browser, page;
+const errors = [];
+
+before(async () => {
+  browser = await chromium.launch({
+    executablePath: process.env.HOLDFAST_CHROMIUM,
+    args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--no-proxy-server'],
+  });
+  page = await browser.newPage();
+  page.on('pageerror', (error) => errors.push(error.message));
+  page.on('console', (message) => message.type() === 'error' && errors.push(message.text()));
+  page.on('dialog', (dialog) => dialog.accept());
+  page.setDefaultTimeout(15000);
+  await page.goto(admin);
+});
+after(async () => browser?.close());
+
+const text = (selector) => page.locator(selector).innerText();
+// Asked from here: the page's own policy forbids what waitForFunction() would put into it.
+async function eventually(what) {
+  for (const end = Date.now() + 15000; !(await page.evaluate(what)); await new Promise((resolve) => setTimeout(resolve, 50)))
+    assert.ok(Date.now() < end, `not in time: ${what}`);
+}
+
+test('tells how many are on, and that the server is ready', async () => {
+  await eventually(() => document.getElementById('connections').textContent === '12');
+  assert.equal(await text('#state'), 'ready');
+  assert.match(await page.title(), /^12 connections/);
+});
+
+test('draws each curve', async () => {
+  const painted = await page.$$eval('#charts canvas', (canvases) =>
+    canvases.map((canvas) => canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data.some((byte) => byte > 0)));
+  assert.equal(painted.length, 6);
+  assert.ok(painted.every(Boolean));
+});
+
+test('shows head-room, the spread over workers and the largest topics', async () => {
+  await eventually(() => document.getElementById('topics').innerText.includes('prices'));
+  assert.match(await text('#topics'), /prices\s+12/);
+  assert.match(await text('#resources'), /connections[\s\S]*12 of/);
+  assert.equal(await page.locator('#workers .spread > div').count(), 2);
+});
+
+test('publishes, and shows what a topic gets', async () => {
+  await page.fill('#topic', 'news');
+  await page.click('#subscribe');
+  await eventually(() => document.getElementById('log').innerText.includes('subscribed to news'));
+  await page.fill('#message', 'the cache is <b>warm</b>');
+  await page.keyboard.press('Enter');
+  await eventually(() => document.getElementById('log').innerText.includes('news: the cache is <b>warm</b>'));
+  await page.click('#subscribe');
+  await eventually(() => document.getElementById('log').innerText.includes('unsubscribed from news (1000'));
+});
+
+test('disconnects one', async () => {
+  await page.click('#refresh');
+  await eventually(() => document.querySelectorAll('#peers tbody tr').length === 12);
+  await page.locator('#peers button').first().click();
+  await eventually(() => document.getElementById('connections').textContent === '11');
+});
+
+test('is used by keyboard alone', async () => {
+  await page.reload();
+  await eventually(() => document.querySelectorAll('#peers tbody tr').length === 11);
+  await page.locator('body').press('Tab');
+  const names = [];
+  for (let step = 0; step < 12; ++step) {
+    names.push(await page.evaluate(() => document.activeElement.id || document.activeElement.textContent));
+    await page.keyboard.press('Tab');
+  }
+  assert.equal(names[0], 'Skip to the figures');
+  assert.ok(names.includes('sort') && names.includes('refresh'), names.join(', '));
+});
+
+test('fits a phone, in light and in dark', async () => {
+  await page.setViewportSize({ width: 360, height: 740 });
+  await page.waitForTimeout(300);
+  const colours = [];
+  for (const colorScheme of ['light', 'dark']) {
+    await page.emulateMedia({ colorScheme });
+    colours.push(await page.evaluate(() => getComputedStyle(document.body).backgroundColor));
+    assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= window.innerWidth), `it is too wide in ${colorScheme}`);
+  }
+  assert.notEqual(colours[0], colours[1]);
+});
+
+test('wrote no error meanwhile', () => assert.deepEqual(errors, []));
