@@ -17,6 +17,7 @@ struct ConnectionRecord {
     kNone,  // no connection of ours has this descriptor
     kConnecting,
     kHandshaking,  // the request was sent, the answer is awaited
+    kJoining,      // pusher: connected, and not yet on its channel
     kOpen,
     kClosing,    // we said goodbye; what the peer still says does not matter
     kPublisher,  // not one of the crowd: it carries POSTs

@@ -16,6 +16,7 @@ constexpr std::array<std::string_view, 6> kScenarioNames = {"idle",  "echo",    
                                                             "storm", "slow-reader", "half-open"};
 constexpr std::array<std::string_view, 2> kLeaveNames = {"reset", "close"};
 constexpr std::array<std::string_view, 2> kVanishNames = {"silent", "mute"};
+constexpr std::array<std::string_view, 2> kSpeechNames = {"plain", "pusher"};
 constexpr std::array<std::string_view, 3> kIoNames = {"auto", "uring", "epoll"};
 
 Result<std::uint64_t> count_between(std::string_view text, std::uint64_t least,
@@ -121,6 +122,13 @@ Result<void> read_message_bytes(Options& options, std::string_view text) {
     return failure("must be 32 to 16MiB: sender, sequence and send time take 32 bytes");
   }
   options.message_bytes = static_cast<std::uint32_t>(*bytes);
+  return {};
+}
+
+Result<void> read_pusher_app(Options& options, std::string_view text) {
+  auto app = PusherApp::parse(text);
+  if (!app) return tl::unexpected(app.error());
+  options.pusher_app = *std::move(app);
   return {};
 }
 
@@ -264,6 +272,19 @@ constexpr std::array kTable = {
         "Offer compression (permessage-deflate, without takeover), and compress what is sent.", "",
         "A server that declines it counts as refusing.", false,
         [](Options& o, std::string_view t) { return read_flag(o.deflate, t); }},
+    LoadOption{
+        "--protocol", "NAME", "plain", "What is spoken over the WebSockets.", "plain, pusher",
+        "pusher: each client is open when it is on its channel; scenarios idle, fanout and storm. "
+        "The path of the URL does not matter then.",
+        false,
+        [](Options& o, std::string_view t) { return read_choice(o.protocol, t, kSpeechNames); }},
+    LoadOption{
+        "--channels", "N", "1", "Pusher: channels that the clients are spread over.",
+        "1 to 1,000,000", "With the scenario fanout, whose events go to all clients, 1.", false,
+        [](Options& o, std::string_view t) { return read_count(o.channels, t, 1, 1'000'000); }},
+    LoadOption{"--pusher-app", "ID:KEY:SECRET", "1:app-key:app-secret",
+               "Pusher: the app to be a client of, and to publish for.", "",
+               "The default is the development app.", true, read_pusher_app},
     LoadOption{"--report", "FILE", "none", "Write the report as JSON, for `holdfast report`.",
                "a file name", "", false,
                [](Options& o, std::string_view t) { return read_text(o.report, t); }},
@@ -306,6 +327,20 @@ Result<void> check_options(const LoadOptions& options) {
                     "and pong timeout; give it more "
                     "than both together, such as --hold 60s",
                     format_duration(options.hold)));
+  }
+  if (options.protocol == Speech::kPusher) {
+    const bool is_known = options.scenario == Scenario::kIdle ||
+                          options.scenario == Scenario::kFanout ||
+                          options.scenario == Scenario::kStorm;
+    if (!is_known) {
+      return failure(
+          fmt::format("--scenario {}: not with --protocol pusher, which has idle, fanout and storm",
+                      name(options.scenario)));
+    }
+    if (options.scenario == Scenario::kFanout && options.channels != 1) {
+      return failure(fmt::format("--channels {}: in the scenario fanout all are on 1 channel",
+                                 options.channels));
+    }
   }
   if (!options.report.empty() && options.report == options.html) {
     return failure(

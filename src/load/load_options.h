@@ -11,12 +11,16 @@
 #include <string_view>
 
 #include "base/result.h"
+#include "load/pusher_client.h"
 #include "net/loop.h"
 
 namespace holdfast::load {
 
 enum class Scenario : std::uint8_t { kIdle, kEcho, kFanout, kStorm, kSlowReader, kHalfOpen };
 std::string_view name(Scenario scenario);
+
+// What is spoken over the WebSockets.
+enum class Speech : std::uint8_t { kPlain, kPusher };
 
 // How connections are ended by the generator, in storms and at the end.
 enum class Leave : std::uint8_t {
@@ -60,8 +64,11 @@ struct LoadOptions {
   net::Io io = net::Io::kAuto;
   std::string publish_token;  // bearer token for POST /topics/<name>
   bool deflate = false;       // offer permessage-deflate, without takeover
-  std::string report;         // JSON file to write; empty: none
-  std::string html;           // HTML page to write; empty: none
+  Speech protocol = Speech::kPlain;
+  std::uint32_t channels = 1;  // pusher: each client is on one of so many; 1..1,000,000
+  PusherApp pusher_app{"1", "app-key", "app-secret"};  // pusher: the development app
+  std::string report;                                  // JSON file to write; empty: none
+  std::string html;                                    // HTML page to write; empty: none
 };
 
 // One option: what it is called, what may be said, and why. Views live as long as the program.

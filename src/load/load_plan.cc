@@ -56,6 +56,7 @@ Result<LoadPlan> plan_load(const LoadOptions& options) {
   auto target = client::Target::parse(options.url);
   if (!target) return tl::unexpected(target.error());
   plan.target = std::move(*target);
+  if (options.protocol == Speech::kPusher) plan.target.path = pusher_path(options.pusher_app);
   plan.traffic = traffic_of(options, plan.target);
   plan.cpus = machine_facts().cpus;
 

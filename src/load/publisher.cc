@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "load/error_name.h"
+#include "net/clock.h"
 
 namespace holdfast::load {
 
@@ -67,6 +68,15 @@ void Publisher::publish(net::Descriptor descriptor, const Message& message) {
   peer.carries = message;
   peer.sent_at = clock_();
   facts_.lateness.record(peer.sent_at - message.intended);
+  if (plan_.pusher != nullptr) {
+    std::string data(plan_.message_bytes, '\0');
+    write_message({reinterpret_cast<std::byte*>(data.data()), data.size()}, message);
+    const std::string text = pusher_publish(*plan_.pusher, plan_.target->authority,
+                                            pusher_channel(0, 1), data, net::unix_seconds_now());
+    const MutableBytes room = outbox_.room(text.size());
+    std::memcpy(room.data(), text.data(), text.size());
+    return outbox_.send(descriptor, room);
+  }
   const MutableBytes request = outbox_.room(head_.size() + plan_.message_bytes);
   std::memcpy(request.data(), head_.data(), head_.size());
   write_message(request.subspan(head_.size()), message);

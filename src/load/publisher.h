@@ -16,6 +16,7 @@
 #include "load/message.h"
 #include "load/outbox.h"
 #include "load/pacer.h"
+#include "load/pusher_client.h"
 #include "load/report.h"
 #include "net/loop.h"
 #include "protocol/http_response.h"
@@ -28,6 +29,8 @@ struct PublisherPlan {
   std::string token;  // bearer token; empty: none is sent
   std::uint32_t message_bytes;
   std::uint32_t run;  // the sender in its messages
+  // Where there is one, messages are its events, to the one channel.
+  const PusherApp* pusher = nullptr;
 };
 
 class Publisher {

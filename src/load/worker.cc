@@ -34,7 +34,8 @@ Worker::Worker(const WorkerPlan& plan, net::Loop& loop, const Baton& baton, Live
       session_limits_{kServerMessageBytesMax, 65536, plan.options->deflate ? &inflater_ : nullptr},
       random_(mix(plan.seed)),
       publisher_({plan.target, plan.sources->address_of(plan.first_ordinal),
-                  plan.options->publish_token, plan.options->message_bytes, plan.run},
+                  plan.options->publish_token, plan.options->message_bytes, plan.run,
+                  plan.options->protocol == Speech::kPusher ? &plan.options->pusher_app : nullptr},
                  loop, outbox_, tally_.messages, plan.clock) {}
 
 void Worker::turn() {
@@ -98,9 +99,7 @@ void Worker::end_opening() {
   const std::uint32_t left = opener_.give_up();
   for (const Attempt& attempt : attempts_) {
     const ConnectionRecord& record = records_[attempt.descriptor];
-    if (record.attempt != attempt.number ||
-        (record.state != State::kConnecting && record.state != State::kHandshaking))
-      continue;
+    if (record.attempt != attempt.number || !is_under_way(record)) continue;
     tally_.refused("given up");
     forget(attempt.descriptor);
     loop_.reset(attempt.descriptor);
@@ -290,6 +289,7 @@ void Worker::on_received(net::Descriptor descriptor, MutableBytes bytes) {
   switch (records_[descriptor].state) {
     case State::kHandshaking:
       return on_answer(descriptor, bytes);
+    case State::kJoining:
     case State::kOpen:
       return on_frames(descriptor, bytes);
     case State::kPublisher:
@@ -307,6 +307,7 @@ void Worker::on_closed(net::Descriptor descriptor, int error) {
       return;
     case State::kConnecting:
     case State::kHandshaking:
+    case State::kJoining:
       return refuse(descriptor, error == 0 ? "closed without an answer" : error_name(error));
     case State::kOpen:
       lose(descriptor, error == 0 ? "closed without a Close frame" : error_name(error));

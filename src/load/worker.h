@@ -119,6 +119,11 @@ class Worker {
   std::string_view wrong_with(const protocol::HttpResponse& response,
                               const ConnectionRecord& record) const;
   void opened(net::Descriptor descriptor);
+  void on_joining(net::Descriptor descriptor, const protocol::Event& event);
+  bool is_under_way(const ConnectionRecord& record) const {
+    return record.state == State::kConnecting || record.state == State::kHandshaking ||
+           record.state == State::kJoining;
+  }
   void refuse(net::Descriptor descriptor, std::string_view reason);
   void came_to_nothing(std::uint32_t ordinal, std::string_view reason, Instant now);
   std::string key_of(std::uint32_t attempt) const;

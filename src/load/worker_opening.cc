@@ -69,15 +69,14 @@ void Worker::expire_openings(Instant now) {
   while (!attempts_.empty()) {
     const Attempt& attempt = attempts_.front();
     const ConnectionRecord& record = records_[attempt.descriptor];
-    const bool under_way =
-        record.attempt == attempt.number &&
-        (record.state == State::kConnecting || record.state == State::kHandshaking);
+    const bool under_way = record.attempt == attempt.number && is_under_way(record);
     if (under_way && attempt.deadline > now) return;
     const net::Descriptor descriptor = attempt.descriptor;
     attempts_.pop_front();
     if (under_way)
-      refuse(descriptor,
-             record.state == State::kConnecting ? "timeout connecting" : "timeout of the answer");
+      refuse(descriptor, record.state == State::kConnecting    ? "timeout connecting"
+                         : record.state == State::kHandshaking ? "timeout of the answer"
+                                                               : "timeout of the subscription");
   }
 }
 
@@ -112,7 +111,11 @@ void Worker::on_answer(net::Descriptor descriptor, MutableBytes bytes) {
     if (parser_.response().status != 101)
       return refuse(descriptor, fmt::format("HTTP {}", parser_.response().status));
     if (!wrong.empty()) return refuse(descriptor, wrong);
-    opened(descriptor);
+    if (plan_.options->protocol == Speech::kPusher) {
+      records_[descriptor].state = State::kJoining;
+    } else {
+      opened(descriptor);
+    }
     // The server may have spoken already.
     if (!rest.empty()) on_frames(descriptor, bytes.last(rest.size()));
     return;
@@ -133,6 +136,32 @@ std::string_view Worker::wrong_with(const protocol::HttpResponse& response,
   const auto answer = protocol::read_deflate_answer(response.headers, kDeflateOffer);
   if (!answer.wrong.empty()) return answer.wrong;
   return answer.terms ? std::string_view() : "permessage-deflate was declined";
+}
+
+// Pusher: it subscribes as soon as it is told to be connected, and is open when it is subscribed.
+void Worker::on_joining(net::Descriptor descriptor, const protocol::Event& event) {
+  using Kind = protocol::Event::Kind;
+  if (event.kind == Kind::kPing)
+    return send_frame(descriptor, protocol::Opcode::kPong, event.payload);
+  if (event.kind == Kind::kClose) return refuse(descriptor, fmt::format("close {}", event.code));
+  if (event.kind == Kind::kViolation) {
+    return refuse(descriptor, fmt::format("broke the protocol: {}", event.reason));
+  }
+  if (event.kind != Kind::kText) return;
+  switch (pusher_word(as_text(event.payload))) {
+    case PusherWord::kEstablished: {
+      const std::uint64_t ordinal = plan_.first_ordinal + records_[descriptor].ordinal;
+      const std::string channel = pusher_channel(ordinal, plan_.options->channels);
+      return send_frame(descriptor, protocol::Opcode::kText, as_bytes(pusher_subscribe(channel)));
+    }
+    case PusherWord::kSubscribed:
+      return opened(descriptor);
+    case PusherWord::kRefused:
+      return refuse(descriptor, "an error of the Pusher protocol");
+    case PusherWord::kEvent:
+    case PusherWord::kOther:
+      return;
+  }
 }
 
 void Worker::opened(net::Descriptor descriptor) {

@@ -33,7 +33,8 @@ void Worker::on_frames(net::Descriptor descriptor, MutableBytes bytes) {
   }
   while (const auto event = session.next(bytes)) {
     on_event(descriptor, *event);
-    if (records_[descriptor].state != State::kOpen) return;
+    const State state = records_[descriptor].state;
+    if (state != State::kOpen && state != State::kJoining) return;
   }
   if (session.at_rest()) return;
   sessions_.emplace(descriptor, std::move(session));
@@ -42,6 +43,7 @@ void Worker::on_frames(net::Descriptor descriptor, MutableBytes bytes) {
 
 void Worker::on_event(net::Descriptor descriptor, const protocol::Event& event) {
   using Kind = protocol::Event::Kind;
+  if (records_[descriptor].state == State::kJoining) return on_joining(descriptor, event);
   switch (event.kind) {
     case Kind::kPing:
       return on_ping(descriptor, event.payload);
@@ -82,6 +84,11 @@ void Worker::on_ping(net::Descriptor descriptor, Bytes payload) {
 void Worker::on_message(ConnectionRecord& record, Bytes payload) {
   MessageFacts& facts = tally_.messages;
   tally_.received(payload.size());
+  if (plan_.options->protocol == Speech::kPusher) {
+    const std::string_view text = as_text(payload);
+    if (pusher_word(text) != PusherWord::kEvent) return;
+    payload = as_bytes(pusher_data(text).value_or(""));
+  }
   if (plan_.traffic == Traffic::kNone) {
     ++facts.foreign;
     return;

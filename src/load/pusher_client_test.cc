@@ -1,0 +1,40 @@
+#include "load/pusher_client.h"
+
+#include <gtest/gtest.h>
+
+#include "pusher/server_message.h"
+
+namespace holdfast::load {
+namespace {
+
+TEST(PusherClient, UnderstandsWhatTheServerSays) {
+  EXPECT_EQ(pusher_word(pusher::connection_established("1.2", 120)), PusherWord::kEstablished);
+  EXPECT_EQ(
+      pusher_word(pusher::channel_message("pusher_internal:subscription_succeeded", "a", "{}")),
+      PusherWord::kSubscribed);
+  EXPECT_EQ(pusher_word(pusher::error_message(4001, "no such app")), PusherWord::kRefused);
+  EXPECT_EQ(pusher_word(pusher::subscription_error("a", "AuthError", "no", 401)),
+            PusherWord::kRefused);
+  EXPECT_EQ(pusher_word(pusher::kPongMessage), PusherWord::kOther);
+  const std::string event = pusher::published_event("load", "a", "abc");
+  EXPECT_EQ(pusher_word(event), PusherWord::kEvent);
+  EXPECT_EQ(pusher_data(event), "abc");
+  EXPECT_FALSE(pusher_data(pusher::cache_miss("a")));
+}
+
+TEST(PusherClient, PublishesWithTheSignatureOfTheSpecification) {
+  const PusherApp app = *PusherApp::parse("3:278d425bdf160c739803:7ad3773142a6692b25b8");
+  const std::string request = pusher_publish(app, "host:80", "room", "text", 1353088179);
+  EXPECT_TRUE(request.starts_with(
+      "POST /apps/3/events?auth_key=278d425bdf160c739803&auth_timestamp=1353088179&"))
+      << request;
+  EXPECT_TRUE(
+      request.ends_with("\r\n\r\n{\"name\":\"load\",\"channel\":\"room\",\"data\":\"text\"}"));
+}
+
+TEST(PusherClient, WantsAllThreeOfAnApp) {
+  for (const char* text : {"", "1", "1:k", "1:k:", ":k:s"}) EXPECT_FALSE(PusherApp::parse(text));
+}
+
+}  // namespace
+}  // namespace holdfast::load
