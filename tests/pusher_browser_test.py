@@ -1,0 +1,38 @@
+"""Runs pusher_browser_test.mjs: pusher-js and Laravel Echo in headless Chromium, against a server that is drained at the end."""
+
+import os
+import pathlib
+import shutil
+import subprocess
+import unittest
+
+from harness import ROOT, Server
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-headless-shell", "google-chrome"))), None)
+
+
+@unittest.skipIf(CHROMIUM is None, "no Chromium here: scripts/bootstrap --tests installs it where Debian has it")
+class Browser(unittest.TestCase):
+    def test_pages_that_use_the_client_libraries_are_content(self):
+        with Server("--workers", 2, "--drain-time", "1s") as server:
+            done = subprocess.run(
+                ["node", "--test", "--test-reporter=spec", pathlib.Path(__file__).with_suffix(".mjs")],
+                cwd=ROOT,
+                env={
+                    **os.environ,
+                    "HOLDFAST_URL": server.url,
+                    "HOLDFAST_ADMIN": f"http://{server.admin[0]}:{server.admin[1]}",
+                    "HOLDFAST_PID": str(server.process.pid),
+                    "HOLDFAST_CHROMIUM": CHROMIUM,
+                },
+                capture_output=True,
+                text=True,
+                timeout=150,
+                check=False,
+            )
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+            self.assertEqual(server.wait(10), 0)
+
+
+if __name__ == "__main__":
+    unittest.main()
