@@ -86,6 +86,22 @@ class Drain(unittest.TestCase):
             self.assertEqual(server.wait(5), 0)
             peer.socket.close()
 
+    def test_nor_does_one_that_goes_on_reading_what_it_is_owed(self):
+        with Server("--drain-time", "500ms", "--close-timeout", "1s", "--queue-bytes-max", "64MiB", "--message-bytes-max", "1MiB") as server:
+            with Peer(server, "/echo") as peer:
+                peer.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
+                for _ in range(40):
+                    peer.send(frame(BINARY, b"x" * 1_000_000))
+                server.signal(signal.SIGTERM)
+                started = time.monotonic()
+                while server.process.poll() is None and time.monotonic() < started + 6:
+                    with contextlib.suppress(ConnectionResetError):
+                        peer.socket.recv(64 * 1024)  # a few hundred kilobytes a second
+                    time.sleep(0.1)
+                self.assertEqual(server.wait(5), 0)
+                self.assertLess(time.monotonic() - started, 2.4)
+                self.assertGreater(time.monotonic() - started, 1.0)
+
     def test_a_hangup_reads_the_apps_again_and_drops_nobody(self):
         with Server() as server, Peer(server, "/echo") as peer:
             server.signal(signal.SIGHUP)

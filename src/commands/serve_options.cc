@@ -170,7 +170,9 @@ constexpr std::array kTable = {
     OptionRow{
         "close-timeout", kPeer,
         Quantity{Unit::kDuration, &ServeSettings::close_timeout, 10, kMinute, "", {}},
-        "How long the server waits for a peer's end of the close handshake.",
+        "How long the server waits for a peer's end of the close handshake, and for one that does "
+        "not read what it is still owed. One that reads at least 16 KiB a second has more time, "
+        "in a drain no more than drain-time and this.",
         "below 10 ms no remote peer can answer, and RFC 6455 lets the server leave at any time"},
     OptionRow{"unsent-timeout", kPeer,
               Quantity{Unit::kDuration, &ServeSettings::unsent_timeout, kSecond, kHour, "off", {}},
@@ -263,7 +265,7 @@ constexpr std::array kTable = {
         "drain-time", kOverload,
         Quantity{Unit::kDuration, &ServeSettings::drain_time, 0, kHour, "", {}},
         "Closes after SIGTERM are spread evenly over this time, so that peers do not all come back "
-        "at once.",
+        "at once. Whoever is left after it has close-timeout, and is cut then.",
         "supervisors lose patience: keep it under systemd's TimeoutStopSec (90 s by default)"},
 
     OptionRow{"log-level", kLog, Choice{&ServeSettings::log_level, kLogLevelWords},

@@ -27,6 +27,12 @@ struct Busy {
   std::unique_ptr<TakeoverStreams> streams;
   std::optional<protocol::Session> session;
   Outbox outbox;
+  // Of one that is being closed and reads what it is owed.
+  struct Parting {
+    Tick since;           // from when on
+    std::uint64_t taken;  // bytes since then
+  };
+  std::optional<Parting> parting;
 
   bool is_empty() const {
     return proxy == nullptr && request == nullptr && streams == nullptr && !session &&

@@ -155,6 +155,8 @@ void Worker::drain() {
 void Worker::run_drain() {
   const Duration elapsed = loop_.now() - drain_started_;
   const bool over = elapsed >= settings_.drain_time;
+  // Before the walk: one that is told only now, after a stall, is to hear it.
+  if (elapsed >= settings_.drain_time + settings_.close_timeout) cut_those_closing();
   const int end = table_.end();
   const int target =
       over ? end
@@ -172,6 +174,15 @@ void Worker::run_drain() {
   }
   // What was still in its handshake when the walk passed comes after it.
   if (over) drain_cursor_ = 0;
+}
+
+// A drain does not wait for anybody longer than for one that does not answer.
+void Worker::cut_those_closing() {
+  for (int descriptor = 0; descriptor < table_.end(); ++descriptor) {
+    Connection& connection = table_[descriptor];
+    if (connection.state != State::kClosing && connection.state != State::kLingering) continue;
+    release(descriptor, connection, static_cast<Ending>(connection.ending), 1006);
+  }
 }
 
 Instant Worker::next_due() const {

@@ -121,6 +121,7 @@ class Worker final : public Publisher, private topics::TopicListener {
   void run_deadlines();
   Instant judged_at(Duration patience) const;
   void run_drain();
+  void cut_those_closing();
   void note_turn();
   // worker_topics.cc
   // What those of one agreement (Connection::deflate) are sent of a run; `held`: in the transmit
@@ -203,6 +204,7 @@ class Worker final : public Publisher, private topics::TopicListener {
   // worker_ends.cc
   void linger(int descriptor, Connection& connection, Ending ending);
   void begin_close_deadline(int descriptor, Connection& connection);
+  void prolong(int descriptor, Connection& connection, std::uint64_t taken);
   void say_the_rest(int descriptor, Connection& connection);
   void count_unanswered(const Connection& connection, Refusal reason);
   void peer_gone(int descriptor, Connection& connection, int error);

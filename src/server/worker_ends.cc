@@ -3,6 +3,13 @@
 #include "server/worker.h"
 
 namespace holdfast::server {
+namespace {
+
+// What one that is being closed has to read, to be given more time: slower than any line that a
+// browser is used over (128 kbit/s). So a byte now and then holds no connection open.
+constexpr std::uint64_t kPartingBytesPerSecondMin = 16 * 1024;
+
+}  // namespace
 
 // All is said; after the last queued byte our side is shut, and the peer has close_timeout to shut
 // its own. That is first a FIN of ours, as RFC 6455 7.1.1 wants it of a server. Closing at once
@@ -26,6 +33,19 @@ void Worker::linger(int descriptor, Connection& connection, Ending ending) {
 void Worker::begin_close_deadline(int descriptor, Connection& connection) {
   connection.since = tick_of(loop_.now());
   closes_.push(descriptor, loop_.now());
+}
+
+// One that is being closed and reads is not late: a large answer takes its time. In all it has
+// three times close_timeout, and a second for each kPartingBytesPerSecondMin that it is owed.
+void Worker::prolong(int descriptor, Connection& connection, std::uint64_t taken) {
+  const Tick now = tick_of(loop_.now());
+  auto& parting = connection.busy->parting;
+  if (!parting) parting = {connection.since, 0};
+  parting->taken += taken;
+  const std::chrono::milliseconds age(ticks_since(now, parting->since));
+  const std::chrono::milliseconds earned(parting->taken * 1000 / kPartingBytesPerSecondMin);
+  if (connection.since != now && age <= settings_.close_timeout + earned)
+    begin_close_deadline(descriptor, connection);
 }
 
 // After a flush: those whose last byte is out.

@@ -133,11 +133,9 @@ void Worker::resume(int descriptor, Connection& connection) {
     }
     outbox.consume(taken);
     counters_.queued_bytes.subtract(taken);
-    // One that is being closed and reads is not late: a large answer takes its time.
     const bool is_ending =
         connection.state == State::kClosing || connection.state == State::kLingering;
-    if (is_ending && taken > 0 && connection.since != tick_of(loop_.now()))
-      begin_close_deadline(descriptor, connection);
+    if (is_ending && taken > 0) prolong(descriptor, connection, taken);
     if (taken < offered) {
       connection.set(Connection::kWaitsWritable);
       return loop_.want_writable(descriptor);

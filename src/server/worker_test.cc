@@ -88,6 +88,12 @@ class WorkerTest : public testing::Test {
     ASSERT_THAT(loop_.sent[descriptor], StartsWith("HTTP/1.1 101 "));
     loop_.sent[descriptor].clear();
   }
+  // The peer's socket has room for so many bytes more.
+  void take(int descriptor, std::size_t bytes) {
+    loop_.limit(descriptor, bytes);
+    loop_.make_writable(descriptor);
+    worker().turn();
+  }
   // Turns every 50 ms.
   void pass(Duration time) {
     for (Duration done{}; done < time; done += milliseconds(50)) {
@@ -409,21 +415,68 @@ TEST_F(WorkerTest, EndsTcpAtOnceWhenThePeerAnswersItsClose) {
 }
 
 TEST_F(WorkerTest, SaysAllToAPeerThatClosedAndReadsSlowly) {
+  settings_.queue_bytes_max = 1'000'000;
+  open(5);
+  loop_.limit(5, 0);
+  for (int i = 0; i < 3; ++i)
+    loop_.receive(5, frame(protocol::Opcode::kText, std::string(60'000, 'x')));
+  loop_.receive(5, frame(protocol::Opcode::kClose, "\x03\xe8"));
+  worker().turn();
+  for (int i = 0; i < 11; ++i) {
+    pass(milliseconds(800));
+    ASSERT_FALSE(loop_.closed.contains(5))
+        << "it reads: " << loop_.sent[5].size() << " bytes so far";
+    take(5, 16'400);
+  }
+  EXPECT_EQ(loop_.sent[5].size(), 3 * 60'004u + 4);
+  EXPECT_TRUE(loop_.sent[5].ends_with("\x88\x02\x03\xe8"));
+  EXPECT_TRUE(loop_.shut.contains(5));
+}
+
+TEST_F(WorkerTest, LeavesAPeerThatClosedAndTakesAByteNowAndThen) {
   open(5);
   loop_.limit(5, 0);
   loop_.receive(5, frame(protocol::Opcode::kText, std::string(100, 'x')) +
                        frame(protocol::Opcode::kClose, "\x03\xe8"));
   worker().turn();
-  for (int i = 0; i < 10; ++i) {
-    pass(milliseconds(800));
-    ASSERT_FALSE(loop_.closed.contains(5))
-        << "it reads: " << loop_.sent[5].size() << " bytes so far";
-    loop_.limit(5, 11);
-    loop_.make_writable(5);
-    worker().turn();
+  for (int i = 0; i < 6; ++i) {
+    pass(milliseconds(500));
+    take(5, 1);
   }
-  EXPECT_EQ(loop_.sent[5], "\x81\x64" + std::string(100, 'x') + "\x88\x02\x03\xe8");
-  EXPECT_TRUE(loop_.shut.contains(5));
+  EXPECT_TRUE(loop_.closed.contains(5));
+  EXPECT_EQ(counters_.queued_bytes.read(), 0u);
+}
+
+TEST_F(WorkerTest, EndsADrainInItsTimeHoweverMuchAPeerIsStillTaking) {
+  settings_.queue_bytes_max = 1'000'000;
+  settings_.drain_time = seconds(2);
+  open(5);
+  open(6);
+  loop_.limit(5, 0);
+  for (int i = 0; i < 10; ++i)
+    loop_.receive(5, frame(protocol::Opcode::kText, std::string(60'000, 'x')));
+  worker().turn();
+  worker().drain();
+  for (int i = 0; i < 5; ++i) {
+    pass(milliseconds(550));
+    take(5, 100'000);
+    ASSERT_FALSE(worker().is_empty()) << "it has all the time that there is";
+  }
+  pass(milliseconds(300));
+  EXPECT_TRUE(worker().is_empty());
+  EXPECT_EQ(counters_.of(Ending::kDrained).read(), 2u);
+  EXPECT_EQ(counters_.queued_bytes.read(), 0u);
+}
+
+TEST_F(WorkerTest, TellsEverybodyOfADrainThoughAStallLeftItNoTime) {
+  open(5);
+  worker().drain();
+  loop_.advance(seconds(60));
+  worker().turn();
+  EXPECT_THAT(loop_.sent[5], HasSubstr("server is going away"));
+  EXPECT_FALSE(loop_.closed.contains(5));
+  pass(milliseconds(100));
+  EXPECT_TRUE(worker().is_empty());
 }
 
 TEST_F(WorkerTest, LeavesAPeerThatClosedAndDoesNotRead) {

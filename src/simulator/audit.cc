@@ -106,6 +106,9 @@ std::string_view Simulation::reason_of_end(const Link& link) const {
   if (peer.has_said_close()) return "it closed";
   if (world_.now - facts.ended_at + kTick >= settings.close_timeout)
     return "it did not answer the Close";
+  if (world_.is_draining &&
+      world_.now - world_.drains_since + kTick >= settings.drain_time + settings.close_timeout)
+    return "the drain is over";
   if (facts.was_short) return "its queue is full";
   const Duration silent = world_.now - facts.received_at;
   if (settings.ping_interval > Duration(0) && silent + kTick >= settings.pong_timeout) {

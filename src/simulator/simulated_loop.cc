@@ -332,6 +332,8 @@ Result<net::Address> SimulatedLoop::peer_address(net::Descriptor descriptor) con
 }
 
 // Time goes on while a turn runs, a little.
-Instant SimulatedLoop::clock() const { return now_ + std::chrono::microseconds(3); }
+Instant SimulatedLoop::clock() const {
+  return std::max(now_, world_.now) + std::chrono::microseconds(3);
+}
 
 }  // namespace holdfast::simulator

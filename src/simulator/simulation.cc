@@ -193,6 +193,7 @@ void Simulation::run_until(Instant end) {
 void Simulation::drain() {
   if (world_.is_draining) return;
   world_.is_draining = true;
+  world_.drains_since = world_.now;
   world_.note(What::kDrain, -1, -1);
   admission_.drain();
   for (Post& post : posts_) {
@@ -220,7 +221,8 @@ void Simulation::finish() {
   if (world_.trace.failed()) return;
   const server::WorkerSettings& settings = world_.scenario.settings;
   drain();
-  run_until(world_.now + settings.drain_time + 2 * settings.close_timeout + milliseconds(200));
+  const Instant due = world_.drains_since + settings.drain_time + settings.close_timeout;
+  run_until(std::max(world_.now, due) + milliseconds(200));
   check_end();
   // Deadlines that were met are still to be looked at once. Then there is nothing to wake for.
   run_until(world_.now + seconds(120));

@@ -40,6 +40,7 @@ struct World {
   std::deque<Link> links;
   bool is_calm = false;
   bool is_draining = false;
+  Instant drains_since{};
 };
 
 }  // namespace holdfast::simulator
