@@ -138,6 +138,12 @@ class Load(unittest.TestCase):
                 self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
             self.assertIn(" 0 missing, 0 twice", done.stdout)
 
+    def test_idle_clients_ask_now_and_then_whether_the_server_is_there(self):
+        with Server("--workers", 2) as server:
+            done = run("load", server.url, "--protocol", "pusher", "--connections", 200, "--rate", 0, "--hold", "2s", "--client-ping-interval", "500ms")
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+            self.assertRegex(done.stdout, r"messages +(7\d\d|8\d\d) sent, \1 of \1 received, 0 missing")
+
     def test_the_generator_counts_those_who_get_on_no_channel_as_refused(self):
         with Server() as server:
             done = run("load", server.url, "--protocol", "pusher", "--pusher-app", "1:no-such-key:x", "--connections", 5, "--hold", "0")

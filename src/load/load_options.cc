@@ -278,6 +278,15 @@ constexpr std::array kTable = {
         "The path of the URL does not matter then.",
         false,
         [](Options& o, std::string_view t) { return read_choice(o.protocol, t, kSpeechNames); }},
+    LoadOption{"--client-ping-interval", "DURATION", "120s",
+               "Pusher: how often an idle client sends pusher:ping and awaits the pusher:pong.",
+               "0 to 1h; 0: never",
+               "The client libraries do so after as long a silence as the server named, 120 s; the "
+               "server's own keepalive is invisible to a browser's page.",
+               false,
+               [](Options& o, std::string_view t) {
+                 return read_duration(o.client_ping_interval, t, milliseconds(0), hours(1));
+               }},
     LoadOption{
         "--channels", "N", "1", "Pusher: channels that the clients are spread over.",
         "1 to 1,000,000", "With the scenario fanout, whose events go to all clients, 1.", false,

@@ -65,6 +65,8 @@ struct LoadOptions {
   std::string publish_token;  // bearer token for POST /topics/<name>
   bool deflate = false;       // offer permessage-deflate, without takeover
   Speech protocol = Speech::kPlain;
+  // pusher, idle: how often a client sends pusher:ping; 0: never; at most 1 h
+  Milliseconds client_ping_interval{120'000};
   std::uint32_t channels = 1;  // pusher: each client is on one of so many; 1..1,000,000
   PusherApp pusher_app{"1", "app-key", "app-secret"};  // pusher: the development app
   std::string report;                                  // JSON file to write; empty: none

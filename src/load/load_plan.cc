@@ -17,6 +17,9 @@ Traffic traffic_of(const LoadOptions& options, const client::Target& target) {
     case Scenario::kSlowReader:
       return target.path.starts_with("/topics/") ? Traffic::kPublish : Traffic::kEcho;
     case Scenario::kIdle:
+      return options.protocol == Speech::kPusher && options.client_ping_interval.count() > 0
+                 ? Traffic::kClientPing
+                 : Traffic::kNone;
     case Scenario::kStorm:
     case Scenario::kHalfOpen:
       return Traffic::kNone;

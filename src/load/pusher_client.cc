@@ -38,6 +38,7 @@ PusherWord pusher_word(std::string_view message) {
   if (!event.starts_with("pusher")) return PusherWord::kEvent;
   if (event.starts_with("pusher:connection_established\"")) return PusherWord::kEstablished;
   if (event.starts_with("pusher_internal:subscription_succeeded\"")) return PusherWord::kSubscribed;
+  if (event.starts_with("pusher:pong\"")) return PusherWord::kPong;
   const bool is_error =
       event.starts_with("pusher:error\"") || event.starts_with("pusher:subscription_error\"");
   return is_error ? PusherWord::kRefused : PusherWord::kOther;

@@ -25,11 +25,15 @@ std::string pusher_path(const PusherApp& app);
 std::string pusher_channel(std::uint64_t ordinal, std::uint32_t channels);
 std::string pusher_subscribe(std::string_view channel);
 
+// As the client libraries write it.
+inline constexpr std::string_view kPusherPing = R"({"event":"pusher:ping","data":{}})";
+
 enum class PusherWord : std::uint8_t {
   kEstablished,  // now it may subscribe
   kSubscribed,
   kRefused,  // an error, of the connection or the subscription
   kEvent,    // of a channel; its data: see pusher_data()
+  kPong,     // the answer to kPusherPing
   kOther,    // ping, counts, members: nothing to us
 };
 // Of a message of the server. Looked at, not parsed: hundreds of thousands come.

@@ -15,7 +15,7 @@ TEST(PusherClient, UnderstandsWhatTheServerSays) {
   EXPECT_EQ(pusher_word(pusher::error_message(4001, "no such app")), PusherWord::kRefused);
   EXPECT_EQ(pusher_word(pusher::subscription_error("a", "AuthError", "no", 401)),
             PusherWord::kRefused);
-  EXPECT_EQ(pusher_word(pusher::kPongMessage), PusherWord::kOther);
+  EXPECT_EQ(pusher_word(pusher::kPongMessage), PusherWord::kPong);
   const std::string event = pusher::published_event("load", "a", "abc");
   EXPECT_EQ(pusher_word(event), PusherWord::kEvent);
   EXPECT_EQ(pusher_data(event), "abc");

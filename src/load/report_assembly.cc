@@ -63,8 +63,9 @@ Report assemble_report(const LoadPlan& plan, const Conductor& conductor,
   report.connections = plan.options.connections;
   report.rate = plan.options.rate;
   report.hold = plan.options.hold;
-  report.message_rate = plan.traffic == Traffic::kNone ? 0 : plan.options.message_rate;
-  report.message_bytes = plan.traffic == Traffic::kNone ? 0 : plan.options.message_bytes;
+  const bool talks = plan.traffic == Traffic::kEcho || plan.traffic == Traffic::kPublish;
+  report.message_rate = talks ? plan.options.message_rate : 0;
+  report.message_bytes = talks ? plan.options.message_bytes : 0;
   report.never_tried = plan.fewer;
   report.series_start = series_start;
   if (!outcomes.empty()) report.io = outcomes.front().io;

@@ -127,10 +127,13 @@ void Worker::begin_hold() {
     members_.push_back(descriptor);
   }
   outcome_.expecting = members_.size();
-  const double rate = plan_.options->message_rate;
+  const bool pings = plan_.traffic == Traffic::kClientPing;
+  const double rate =
+      pings ? 1 / std::chrono::duration<double>(plan_.options->client_ping_interval).count()
+            : plan_.options->message_rate;
   if (rate <= 0) return;
   if (plan_.publishes) publisher_.begin(phase_began_, rate);
-  if (plan_.traffic == Traffic::kEcho && !members_.empty()) {
+  if ((pings || plan_.traffic == Traffic::kEcho) && !members_.empty()) {
     // The workers' schedules interleave, or all of them would send at the same moments.
     const double all = rate * static_cast<double>(members_.size());
     const Duration offset(static_cast<std::int64_t>(1e9 / all * plan_.index / plan_.workers));
@@ -220,7 +223,8 @@ bool Worker::phase_done() const {
 }
 
 Instant Worker::not_before(Instant now) const {
-  const bool only_pings = step_.phase == Phase::kHold && plan_.traffic == Traffic::kNone;
+  const bool only_pings = step_.phase == Phase::kHold && (plan_.traffic == Traffic::kNone ||
+                                                          plan_.traffic == Traffic::kClientPing);
   return only_pings ? now + plan_.options->idle_batch : now;
 }
 

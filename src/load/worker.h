@@ -38,7 +38,12 @@
 namespace holdfast::load {
 
 // What the connections say to each other while they are held.
-enum class Traffic : std::uint8_t { kNone, kEcho, kPublish };
+enum class Traffic : std::uint8_t {
+  kNone,
+  kEcho,
+  kPublish,
+  kClientPing,  // pusher: each client asks now and then whether the server is there
+};
 
 struct WorkerPlan {
   const LoadOptions* options;

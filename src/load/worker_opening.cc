@@ -159,6 +159,7 @@ void Worker::on_joining(net::Descriptor descriptor, const protocol::Event& event
     case PusherWord::kRefused:
       return refuse(descriptor, "an error of the Pusher protocol");
     case PusherWord::kEvent:
+    case PusherWord::kPong:
     case PusherWord::kOther:
       return;
   }

@@ -86,10 +86,12 @@ void Worker::on_message(ConnectionRecord& record, Bytes payload) {
   tally_.received(payload.size());
   if (plan_.options->protocol == Speech::kPusher) {
     const std::string_view text = as_text(payload);
-    if (pusher_word(text) != PusherWord::kEvent) return;
+    const PusherWord word = pusher_word(text);
+    if (word == PusherWord::kPong && plan_.traffic == Traffic::kClientPing) ++facts.received;
+    if (word != PusherWord::kEvent) return;
     payload = as_bytes(pusher_data(text).value_or(""));
   }
-  if (plan_.traffic == Traffic::kNone) {
+  if (plan_.traffic == Traffic::kNone || plan_.traffic == Traffic::kClientPing) {
     ++facts.foreign;
     return;
   }
@@ -182,7 +184,11 @@ void Worker::echo_due(Instant now) {
       ++tally_.messages.unsent;
       continue;
     }
-    send_echo(descriptor, record, intended);
+    if (plan_.traffic == Traffic::kClientPing) {
+      send_frame(descriptor, protocol::Opcode::kText, as_bytes(kPusherPing));
+    } else {
+      send_echo(descriptor, record, intended);
+    }
     tally_.messages.lateness.record(plan_.clock() - intended);
     ++tally_.messages.sent;
     tally_.sent();
@@ -200,7 +206,7 @@ void Worker::publish_due(Instant now) {
 
 // What could not be sent because the server did not read is missing like what did not come back.
 void Worker::count_expected_echoes() {
-  if (plan_.traffic == Traffic::kEcho)
+  if (plan_.traffic == Traffic::kEcho || plan_.traffic == Traffic::kClientPing)
     tally_.messages.expected = tally_.messages.sent + tally_.messages.unsent;
 }
 
