@@ -1,0 +1,257 @@
+#include "protocol/tls_engine.h"
+
+#include <openssl/core_names.h>
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/params.h>
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <utility>
+
+#include "base/check.h"
+
+namespace holdfast::protocol {
+namespace {
+
+const unsigned char* raw(const std::byte* bytes) {
+  return reinterpret_cast<const unsigned char*>(bytes);
+}
+unsigned char* raw(std::byte* bytes) { return reinterpret_cast<unsigned char*>(bytes); }
+
+// Secrets are uniform: any bits of one are as good as a hash of it.
+std::uint64_t mark_of(const TlsSecret& secret) {
+  std::uint64_t mark;
+  std::memcpy(&mark, secret.data(), sizeof mark);
+  return mark;
+}
+
+void write_header(std::byte* out, std::size_t length) {
+  out[0] = static_cast<std::byte>(TlsContent::kApplicationData);
+  out[1] = std::byte{3};
+  out[2] = std::byte{3};
+  out[3] = static_cast<std::byte>(length >> 8);
+  out[4] = static_cast<std::byte>(length & 0xFF);
+}
+
+}  // namespace
+
+void TlsEngine::FreeCipher::operator()(evp_cipher_ctx_st* cipher) const {
+  EVP_CIPHER_CTX_free(cipher);
+}
+void TlsEngine::FreeMac::operator()(evp_mac_ctx_st* mac) const { EVP_MAC_CTX_free(mac); }
+void TlsEngine::FreeAlgorithm::operator()(evp_cipher_st* algorithm) const {
+  EVP_CIPHER_free(algorithm);
+}
+
+TlsEngine::TlsEngine(std::size_t kept_max) : kept_max_(kept_max) {
+  CHECK(kept_max == 0 || (std::has_single_bit(kept_max) && kept_max >= kWays));
+  for (std::size_t i = 0; i < kTlsSuites; ++i) {
+    algorithms_[i].reset(EVP_CIPHER_fetch(nullptr, kTlsSuiteTraits[i].cipher, nullptr));
+    CHECK(algorithms_[i] != nullptr);
+  }
+  EVP_MAC* hmac = EVP_MAC_fetch(nullptr, "HMAC", nullptr);
+  CHECK(hmac != nullptr);
+  for (std::size_t i = 0; i < macs_.size(); ++i) {
+    macs_[i].reset(EVP_MAC_CTX_new(hmac));
+    // The two suites that differ in their digest stand first.
+    char* digest = const_cast<char*>(kTlsSuiteTraits[i].digest);
+    const OSSL_PARAM parameters[] = {
+        OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
+        OSSL_PARAM_construct_end()};
+    CHECK(macs_[i] != nullptr && EVP_MAC_CTX_set_params(macs_[i].get(), parameters) == 1);
+  }
+  EVP_MAC_free(hmac);
+}
+
+TlsEngine::~TlsEngine() {
+  for (Slot& slot : shared_) clear(slot);
+  for (Slot& slot : kept_) clear(slot);
+}
+
+// HKDF-Expand-Label (RFC 8446 7.1) without a context. What is asked for is never longer than one
+// block of the digest, so that HKDF-Expand (RFC 5869 2.3) is one HMAC.
+void TlsEngine::expand(TlsSuite suite, const TlsSecret& secret, std::string_view label,
+                       MutableBytes out) {
+  const TlsSuiteTraits& traits = traits_of(suite);
+  CHECK(out.size() <= traits.secret_bytes);
+  constexpr std::string_view kPrefix = "tls13 ";
+  std::array<unsigned char, 32> info;
+  std::size_t size = 0;
+  info[size++] = 0;
+  info[size++] = static_cast<unsigned char>(out.size());
+  info[size++] = static_cast<unsigned char>(kPrefix.size() + label.size());
+  for (const char c : kPrefix) info[size++] = static_cast<unsigned char>(c);
+  for (const char c : label) info[size++] = static_cast<unsigned char>(c);
+  info[size++] = 0;  // no context
+  info[size++] = 1;  // HKDF-Expand's first block
+  std::array<unsigned char, kTlsSecretBytesMax> block;
+  std::size_t written = 0;
+  EVP_MAC_CTX* mac = macs_[traits.secret_bytes == kTlsSecretBytesMax ? 1 : 0].get();
+  CHECK(EVP_MAC_init(mac, raw(secret.data()), traits.secret_bytes, nullptr) == 1);
+  CHECK(EVP_MAC_update(mac, info.data(), size) == 1);
+  CHECK(EVP_MAC_final(mac, block.data(), &written, block.size()) == 1);
+  CHECK(written == traits.secret_bytes);
+  std::memcpy(out.data(), block.data(), out.size());
+  OPENSSL_cleanse(block.data(), block.size());
+}
+
+void TlsEngine::key(Slot& slot, TlsSuite suite, const TlsSecret& secret, Use use) {
+  ++derivations_;
+  const bool is_new = slot.cipher == nullptr || slot.suite != suite;
+  if (slot.cipher == nullptr) slot.cipher.reset(EVP_CIPHER_CTX_new());
+  CHECK(slot.cipher != nullptr);
+  slot.keyed = false;
+  std::array<std::byte, 32> key;
+  const std::size_t key_bytes = traits_of(suite).key_bytes;
+  expand(suite, secret, "key", MutableBytes(key).first(key_bytes));
+  expand(suite, secret, "iv", slot.iv);
+  const EVP_CIPHER* algorithm =
+      is_new ? algorithms_[static_cast<std::size_t>(suite)].get() : nullptr;
+  CHECK(EVP_CipherInit_ex(slot.cipher.get(), algorithm, nullptr, raw(key.data()), nullptr,
+                          use == Use::kSeal ? 1 : 0) == 1);
+  OPENSSL_cleanse(key.data(), key.size());
+  slot.suite = suite;
+  slot.use = use;
+  slot.secret = secret;
+  slot.keyed = true;
+}
+
+void TlsEngine::clear(Slot& slot) {
+  slot.cipher.reset();
+  slot.keyed = false;
+  OPENSSL_cleanse(slot.secret.data(), slot.secret.size());
+  OPENSSL_cleanse(slot.iv.data(), slot.iv.size());
+}
+
+std::span<TlsEngine::Slot> TlsEngine::set_of(const TlsSecret& secret) {
+  if (kept_.empty()) return {};
+  const std::size_t sets = kept_max_ / kWays;
+  return std::span(kept_).subspan((mark_of(secret) & (sets - 1)) * kWays, kWays);
+}
+
+// A cipher is kept for a secret that comes back soon. One that comes once in a while, as each of a
+// crowd of silent peers does, would only drive the others out.
+TlsEngine::Slot& TlsEngine::slot_for(TlsSuite suite, const TlsSecret& secret, Use use) {
+  ++tick_;
+  for (Slot& slot : set_of(secret)) {
+    if (!slot.fits(suite, secret, use)) continue;
+    ++hits_;
+    slot.used = tick_;
+    return slot;
+  }
+  Slot& shared = shared_[static_cast<std::size_t>(suite) * 2 + static_cast<std::size_t>(use)];
+  if (shared.fits(suite, secret, use)) {
+    ++hits_;
+    return shared;
+  }
+  if (kept_max_ != 0 && was_seen(secret)) {
+    if (kept_.empty()) kept_.resize(kept_max_);
+    Slot& oldest = oldest_of(set_of(secret));
+    oldest.used = tick_;
+    key(oldest, suite, secret, use);
+    return oldest;
+  }
+  key(shared, suite, secret, use);
+  return shared;
+}
+
+// Whether it was used lately; from now on it was.
+bool TlsEngine::was_seen(const TlsSecret& secret) {
+  if (seen_.empty()) seen_.resize(kSeen);
+  const std::uint64_t mark = mark_of(secret);
+  std::uint32_t& seen = seen_[(mark >> 16) & (kSeen - 1)];
+  const auto present = static_cast<std::uint32_t>(mark >> 32);
+  return std::exchange(seen, present) == present;
+}
+
+TlsEngine::Slot& TlsEngine::oldest_of(std::span<Slot> set) const {
+  return *std::min_element(set.begin(), set.end(), [&](const Slot& a, const Slot& b) {
+    if (a.keyed != b.keyed) return !a.keyed;
+    return tick_ - a.used > tick_ - b.used;
+  });
+}
+
+void TlsEngine::forget(TlsSuite suite, const TlsSecret& secret) {
+  // The HMAC keeps its last key, and cannot be asked which one that is.
+  constexpr std::array<unsigned char, 1> kNoKey = {0};
+  CHECK(EVP_MAC_init(macs_[traits_of(suite).secret_bytes == kTlsSecretBytesMax ? 1 : 0].get(),
+                     kNoKey.data(), kNoKey.size(), nullptr) == 1);
+  for (const Use use : {Use::kOpen, Use::kSeal}) {
+    for (Slot& slot : set_of(secret)) {
+      if (slot.fits(suite, secret, use)) clear(slot);
+    }
+    for (Slot& slot : shared_) {
+      if (slot.fits(suite, secret, use)) clear(slot);
+    }
+  }
+}
+
+void TlsEngine::advance(TlsSuite suite, TlsSecret& secret) {
+  TlsSecret next{};
+  expand(suite, secret, "traffic upd", MutableBytes(next).first(traits_of(suite).secret_bytes));
+  forget(suite, secret);
+  secret = next;
+  OPENSSL_cleanse(next.data(), next.size());
+}
+
+// RFC 8446 5.3: the nonce is the sequence number, padded on the left, xored with the iv. 5.2: the
+// header is the additional data.
+void TlsEngine::begin_record(Slot& slot, std::uint64_t sequence, const std::byte* header,
+                             bool sealing) {
+  std::array<std::byte, kTlsNonceBytes> nonce = slot.iv;
+  for (std::size_t i = 0; i < 8; ++i)
+    nonce[kTlsNonceBytes - 1 - i] ^= static_cast<std::byte>(sequence >> (8 * i) & 0xFF);
+  int written = 0;
+  EVP_CIPHER_CTX* cipher = slot.cipher.get();
+  CHECK(EVP_CipherInit_ex(cipher, nullptr, nullptr, nullptr, raw(nonce.data()), sealing ? 1 : 0) ==
+        1);
+  CHECK(EVP_CipherUpdate(cipher, nullptr, &written, raw(header),
+                         static_cast<int>(kTlsHeaderBytes)) == 1);
+}
+
+std::size_t TlsEngine::seal(TlsSuite suite, const TlsSecret& secret, std::uint64_t sequence,
+                            TlsContent type, std::span<const Bytes> pieces, std::size_t padding,
+                            std::byte* out) {
+  std::byte* const inner = out + kTlsHeaderBytes;
+  std::byte* end = inner;
+  for (const Bytes piece : pieces) end = std::copy(piece.begin(), piece.end(), end);
+  *end++ = static_cast<std::byte>(type);
+  end = std::fill_n(end, padding, std::byte{0});
+  const auto inner_bytes = static_cast<std::size_t>(end - inner);
+  CHECK(inner_bytes <= kTlsInnerBytesMax);
+  write_header(out, inner_bytes + kTlsTagBytes);
+
+  Slot& slot = slot_for(suite, secret, Use::kSeal);
+  begin_record(slot, sequence, out, true);
+  EVP_CIPHER_CTX* cipher = slot.cipher.get();
+  int written = 0;
+  CHECK(EVP_CipherUpdate(cipher, raw(inner), &written, raw(inner), static_cast<int>(inner_bytes)) ==
+        1);
+  CHECK(static_cast<std::size_t>(written) == inner_bytes);
+  CHECK(EVP_CipherFinal_ex(cipher, raw(end), &written) == 1);
+  CHECK(EVP_CIPHER_CTX_ctrl(cipher, EVP_CTRL_AEAD_GET_TAG, kTlsTagBytes, end) == 1);
+  return kTlsHeaderBytes + inner_bytes + kTlsTagBytes;
+}
+
+std::optional<MutableBytes> TlsEngine::open(TlsSuite suite, const TlsSecret& secret,
+                                            std::uint64_t sequence, MutableBytes record) {
+  CHECK(record.size() >= kTlsHeaderBytes + kTlsTagBytes);
+  const MutableBytes inner =
+      record.subspan(kTlsHeaderBytes, record.size() - kTlsHeaderBytes - kTlsTagBytes);
+  std::byte* const tag = inner.data() + inner.size();
+  Slot& slot = slot_for(suite, secret, Use::kOpen);
+  begin_record(slot, sequence, record.data(), false);
+  EVP_CIPHER_CTX* cipher = slot.cipher.get();
+  int written = 0;
+  if (!inner.empty()) {
+    CHECK(EVP_CipherUpdate(cipher, raw(inner.data()), &written, raw(inner.data()),
+                           static_cast<int>(inner.size())) == 1);
+  }
+  CHECK(EVP_CIPHER_CTX_ctrl(cipher, EVP_CTRL_AEAD_SET_TAG, kTlsTagBytes, tag) == 1);
+  if (EVP_CipherFinal_ex(cipher, raw(tag), &written) != 1) return std::nullopt;
+  return inner;
+}
+
+}  // namespace holdfast::protocol
