@@ -2,11 +2,13 @@
 
 import hashlib
 import hmac
+import http.server
 import json
 import os
 import pathlib
 import subprocess
 import tempfile
+import threading
 import time
 import unittest
 
@@ -129,6 +131,35 @@ class Protocol(unittest.TestCase):
                 self.assertEqual(post(server.address, signed("/apps/1/events", "POST", bad), bad).status, 400, bad)
 
 
+class Hooks:
+    """An app's server: takes webhooks, refuses the first `refusals` of them."""
+
+    def __init__(self, refusals=0):
+        self.posts = []  # (headers, body)
+        hooks = self
+
+        class Taker(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                hooks.posts.append((dict(self.headers), body))
+                self.send_response(200 if len(hooks.posts) > refusals else 500)
+                self.end_headers()
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer((HOST, 0), Taker)
+        self.url = f"http://{HOST}:{self.server.server_address[1]}/"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+    def events(self):
+        return [event for _, body in self.posts for event in json.loads(body)["events"]]
+
+
 class Load(unittest.TestCase):
     def test_the_generator_is_many_clients_and_loses_none(self):
         with Server("--workers", 2) as server:
@@ -191,6 +222,53 @@ class Applications(unittest.TestCase):
             with Client(server, "two-key") as still:
                 self.assertEqual(still.hear()["event"], "pusher:connection_established")
             self.assertEqual(client.join("news")["event"], "pusher_internal:subscription_succeeded")
+
+    def hooks_file(self, hooks):
+        return self.file(self.APP.format("one") + f'client_events = true\nsubscription_counts = true\nwebhooks = [{{ url = "{hooks.url}" }}]\n')
+
+    def join_presence(self, client, channel, user):
+        data = json.dumps({"user_id": user})
+        text = f"{client.socket_id()}:{channel}:{data}"
+        auth = "one-key:" + hmac.new(b"one-secret", text.encode(), hashlib.sha256).hexdigest()
+        self.assertEqual(client.join(channel, auth=auth, channel_data=data)["event"], "pusher_internal:subscription_succeeded")
+
+    def test_webhooks_tell_what_happened_signed_and_again_where_nobody_took_them(self):
+        hooks = Hooks(refusals=1)
+        self.addCleanup(hooks.close)
+        with Server("--config", self.hooks_file(hooks)) as server:
+            with Client(server, "one-key") as anna, Client(server, "one-key") as bob, Client(server, "one-key") as carl:
+                self.join_presence(anna, "presence-room", "anna")
+                self.join_presence(bob, "presence-room", "bob")
+                carl.socket_id()
+                carl.join("cache-price")
+                anna.say("client-hello", {"x": 1}, channel="presence-room")
+                names = lambda: sorted({event["name"] for event in hooks.events()})
+                eventually(lambda: names() == ["cache_miss", "channel_occupied", "client_event", "member_added", "subscription_count"], 10)
+            eventually(lambda: {"member_removed", "channel_vacated"} <= set(names()), 10)
+        self.assertEqual(hooks.posts[0][1], next(body for _, body in hooks.posts[1:] if body == hooks.posts[0][1]), "what was refused came again")
+        said = next(event for event in hooks.events() if event["name"] == "client_event")
+        self.assertEqual((said["channel"], said["event"], said["data"], said["user_id"]), ("presence-room", "client-hello", {"x": 1}, "anna"))
+        self.assertRegex(said["socket_id"], r"^\d+\.\d+$")
+        script = """const Pusher = require("pusher"); const [headers, rawBody] = JSON.parse(process.argv[1]);
+          const hook = new Pusher({appId: "one", key: "one-key", secret: "one-secret"}).webhook({headers, rawBody});
+          console.log(hook.isValid(), hook.getTime().getFullYear());"""
+        for headers, body in hooks.posts:
+            small = {name.lower(): value for name, value in headers.items()}
+            done = subprocess.run(["node", "-e", script, json.dumps([small, body.decode()])], cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
+            self.assertEqual(done.stdout, f"true {time.localtime().tm_year}\n", done.stderr)
+            break
+
+    def test_an_absence_of_a_moment_is_told_to_nobody(self):
+        hooks = Hooks()
+        self.addCleanup(hooks.close)
+        with Server("--config", self.hooks_file(hooks)) as server:
+            for _ in range(3):
+                with Client(server, "one-key") as client:
+                    self.join_presence(client, "presence-room", "anna")
+            eventually(lambda: any(event["name"] == "channel_vacated" for event in hooks.events()), 10)
+            counts = [event["name"] for event in hooks.events()]
+            for name in ("channel_occupied", "channel_vacated", "member_added", "member_removed"):
+                self.assertEqual(counts.count(name), 1, counts)
 
     def test_an_app_over_its_connections_sheds_before_the_upgrade(self):
         path = self.file(self.APP.format("one") + "max_connections = 2\n")

@@ -23,7 +23,8 @@ using pusher::App;
 struct Key {
   std::string_view name;
   std::variant<std::string App::*, bool App::*, std::uint32_t App::*, std::uint64_t App::*,
-               std::chrono::seconds App::*, std::vector<std::string> App::*>
+               std::chrono::seconds App::*, std::vector<std::string> App::*,
+               std::vector<pusher::Webhook> App::*>
       field;
   std::int64_t least = 0;
   std::int64_t most = 0;
@@ -45,10 +46,41 @@ constexpr std::array kKeys = {
     Key{"activity_timeout", &App::activity_timeout, 5, 3600},
     Key{"subscription_counts", &App::subscription_counts},
     Key{"origins", &App::origins},
+    Key{"webhooks", &App::webhooks},
 };
 
 std::string place_of(std::string_view path, const toml::source_position& position) {
   return fmt::format("{}:{}:{}", path, position.line, position.column);
+}
+
+// Empty when they were taken, else what they should be.
+std::string take_webhooks(App& app, const toml::node& node) {
+  const std::string wanted = fmt::format(
+      "an array of {{ url = \"https://…\", events = […] }}, the events among {}, or none for all",
+      fmt::join(pusher::kWebhookEventNames, ", "));
+  const auto* hooks = node.as_array();
+  if (hooks == nullptr) return wanted;
+  for (const toml::node& one : *hooks) {
+    const auto* table = one.as_table();
+    const auto url = table == nullptr ? std::nullopt : (*table)["url"].value<std::string>();
+    if (!url || !(url->starts_with("http://") || url->starts_with("https://"))) return wanted;
+    pusher::Webhook hook{*url, {}};
+    for (const auto& [name, value] : *table) {
+      if (name.str() == "url") continue;
+      const auto* events = value.as_array();
+      if (name.str() != "events" || events == nullptr) return wanted;
+      for (const toml::node& event : *events) {
+        const auto known =
+            std::find(pusher::kWebhookEventNames.begin(), pusher::kWebhookEventNames.end(),
+                      event.value_or(std::string()));
+        if (known == pusher::kWebhookEventNames.end()) return wanted;
+        hook.events.push_back(
+            static_cast<pusher::WebhookEvent>(known - pusher::kWebhookEventNames.begin()));
+      }
+    }
+    app.webhooks.push_back(std::move(hook));
+  }
+  return {};
 }
 
 // Empty when the value was taken, else what it should be.
@@ -83,6 +115,9 @@ std::string take(App& app, const Key& key, const toml::node& node) {
   if (const auto* field = std::get_if<std::uint64_t App::*>(&key.field)) return number(*field);
   if (const auto* field = std::get_if<std::chrono::seconds App::*>(&key.field)) {
     return number(*field);
+  }
+  if (std::holds_alternative<std::vector<pusher::Webhook> App::*>(key.field)) {
+    return take_webhooks(app, node);
   }
   const auto field = std::get<std::vector<std::string> App::*>(key.field);
   const auto* values = node.as_array();

@@ -35,6 +35,24 @@ secret = "s2"
   EXPECT_TRUE((*parse_apps("", "x"))->all().empty());
 }
 
+TEST(AppsFile, ReadsWebhooksWithTheirEvents) {
+  const std::string app = "[[apps]]\nid = \"a\"\nkey = \"k\"\nsecret = \"s\"\n";
+  const auto apps = parse_apps(
+      app +
+          R"(webhooks = [{ url = "https://a/" }, { url = "http://b/", events = ["cache_miss"] }])",
+      "f");
+  ASSERT_TRUE(apps) << apps.error().message;
+  const auto& hooks = (*apps)->all()[0].webhooks;
+  ASSERT_EQ(hooks.size(), 2u);
+  EXPECT_TRUE(hooks[0].wants(pusher::WebhookEvent::kMemberAdded));
+  EXPECT_FALSE(hooks[1].wants(pusher::WebhookEvent::kMemberAdded));
+  EXPECT_TRUE(hooks[1].wants(pusher::WebhookEvent::kCacheMiss));
+  for (const char* bad :
+       {"[3]", "[{}]", "[{url=\"ftp://a\"}]", "[{url=\"http://a\",events=[\"x\"]}]"}) {
+    EXPECT_FALSE(parse_apps(app + "webhooks = " + bad, "f")) << bad;
+  }
+}
+
 TEST(AppsFile, TellsEveryMistakeWithItsPlace) {
   const auto apps = parse_apps(
       "[[apps]]\nid = \"a\"\nkey = 7\nsecret = \"s\"\nclient_event = true\nmax_connections = -1\n",

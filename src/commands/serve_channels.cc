@@ -6,6 +6,7 @@
 #include "pusher/http_api.h"
 #include "pusher/hub.h"
 #include "pusher/socket_handler.h"
+#include "pusher/webhook_sender.h"
 
 namespace holdfast::commands {
 namespace {
@@ -26,6 +27,9 @@ Result<std::shared_ptr<pusher::AppTable>> apps_of(const std::string& config_path
 
 }  // namespace
 
+ServeChannels::ServeChannels(std::string config_path, std::shared_ptr<pusher::Hub> hub)
+    : config_path_(std::move(config_path)), hub_(std::move(hub)) {}
+
 Result<ServeChannels> ServeChannels::add(Server& server, std::string config_path) {
   auto apps = apps_of(config_path);
   if (!apps) return failure(apps.error().message);
@@ -39,7 +43,12 @@ Result<ServeChannels> ServeChannels::add(Server& server, std::string config_path
                std::make_shared<pusher::SocketHandler>(hub));
   server.route(std::string(pusher::HttpApi::kPath), std::make_shared<pusher::HttpApi>(hub));
   server.route("/up", std::make_shared<Up>());
-  return ServeChannels(std::move(config_path), std::move(hub));
+  ServeChannels channels(std::move(config_path), hub);
+  channels.webhooks_ = std::make_shared<pusher::WebhookSender>(
+      [hub] { return hub->apps(); },
+      pusher::WebhookSender::Clocks{net::monotonic_now, net::unix_milliseconds_now});
+  hub->use_webhooks(channels.webhooks_->queue());
+  return channels;
 }
 
 Result<std::size_t> ServeChannels::reload() {

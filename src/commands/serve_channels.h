@@ -11,7 +11,8 @@ namespace holdfast {
 class Server;
 namespace pusher {
 class Hub;
-}
+class WebhookSender;
+}  // namespace pusher
 }  // namespace holdfast
 
 namespace holdfast::commands {
@@ -28,11 +29,11 @@ class ServeChannels {
   void tick();
 
  private:
-  ServeChannels(std::string config_path, std::shared_ptr<pusher::Hub> hub)
-      : config_path_(std::move(config_path)), hub_(std::move(hub)) {}
+  ServeChannels(std::string config_path, std::shared_ptr<pusher::Hub> hub);
 
   std::string config_path_;
   std::shared_ptr<pusher::Hub> hub_;
+  std::shared_ptr<pusher::WebhookSender> webhooks_;
 };
 
 }  // namespace holdfast::commands

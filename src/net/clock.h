@@ -11,5 +11,6 @@ Instant monotonic_now();
 // CLOCK_REALTIME, in seconds since 1970: for dates that people read. Never for measuring: it may
 // jump.
 std::int64_t unix_seconds_now();
+std::int64_t unix_milliseconds_now();
 
 }  // namespace holdfast::net

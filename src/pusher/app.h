@@ -2,6 +2,8 @@
 
 // An application: who may connect and publish under which key, and within which limits.
 
+#include <algorithm>
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -23,6 +25,28 @@ struct AppState {
   std::atomic<std::uint64_t> client_events_refused{0};
 };
 
+enum class WebhookEvent : std::uint8_t {
+  kChannelOccupied,
+  kChannelVacated,
+  kMemberAdded,
+  kMemberRemoved,
+  kClientEvent,
+  kCacheMiss,
+  kSubscriptionCount,
+};
+inline constexpr std::array<std::string_view, 7> kWebhookEventNames = {
+    "channel_occupied", "channel_vacated", "member_added",      "member_removed",
+    "client_event",     "cache_miss",      "subscription_count"};
+
+struct Webhook {
+  std::string url;
+  std::vector<WebhookEvent> events = {};  // none: all
+
+  bool wants(WebhookEvent kind) const {
+    return events.empty() || std::find(events.begin(), events.end(), kind) != events.end();
+  }
+};
+
 struct App {
   std::string id;      // in the paths of the HTTP API
   std::string key;     // public: in the path that clients connect to
@@ -40,7 +64,8 @@ struct App {
   bool subscription_counts = false;       // whether subscribers are told how many they are
   bool loopback_only = false;             // for this machine alone: its secret is known to all
   std::vector<std::string> origins = {};  // allowed Origin values; empty: any
-  AppState* state = nullptr;              // set by the Hub that has it in force
+  std::vector<Webhook> webhooks = {};
+  AppState* state = nullptr;  // set by the Hub that has it in force
 };
 
 // The applications at one moment.

@@ -72,15 +72,24 @@ bool Hub::publish_event(const App& app, std::string_view channel, std::string me
   return all;
 }
 
-void Hub::tell_count(std::string_view app_id, std::string_view channel,
-                     std::uint64_t subscriptions) {
-  if (subscriptions == 0) return;
+void Hub::tell_count(const App& app, std::string_view channel, std::uint64_t subscriptions) {
   if (subscriptions <= kCountAtOnceMax) {
-    publish(app_id, channel, count_message(channel, subscriptions));
+    if (subscriptions > 0) publish(app.id, channel, count_message(channel, subscriptions));
+    announce(app, WebhookEvent::kSubscriptionCount, channel, {},
+             fmt::format(R"(,"subscription_count":{})", subscriptions));
     return;
   }
   const std::lock_guard lock(mutex_);
-  counts_due_.emplace(app_id, channel);
+  counts_due_.emplace(app.id, channel);
+}
+
+void Hub::announce(const App& app, WebhookEvent kind, std::string_view channel,
+                   std::string_view user, std::string_view fields) {
+  if (webhooks_ == nullptr || app.webhooks.empty()) return;
+  const std::string_view name = kWebhookEventNames[static_cast<std::size_t>(kind)];
+  std::string json =
+      fmt::format(R"({{"name":"{}","channel":{}{}}})", name, json_string(channel), fields);
+  webhooks_->note(app, {kind, channel, user, std::move(json)}, now());
 }
 
 ChannelBook::Membership Hub::sign_in(std::string_view app_id, std::string_view user, PeerId peer) {
@@ -133,9 +142,15 @@ void Hub::tick() {
     const std::lock_guard lock(mutex_);
     due.swap(counts_due_);
   }
-  for (const auto& [app, channel] : due) {
-    const auto figures = book_.figures(app, channel);
-    if (figures) publish(app, channel, count_message(channel, figures->subscriptions));
+  const auto apps = apps_.now();
+  for (const auto& [app_id, channel] : due) {
+    const auto figures = book_.figures(app_id, channel);
+    if (!figures) continue;
+    publish(app_id, channel, count_message(channel, figures->subscriptions));
+    if (const App* app = apps->by_id(app_id)) {
+      announce(*app, WebhookEvent::kSubscriptionCount, channel, {},
+               fmt::format(R"(,"subscription_count":{})", figures->subscriptions));
+    }
   }
 }
 

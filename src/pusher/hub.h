@@ -16,6 +16,7 @@
 #include "holdfast/handler.h"
 #include "pusher/app.h"
 #include "pusher/channel_book.h"
+#include "pusher/webhook_queue.h"
 
 namespace holdfast::pusher {
 
@@ -57,12 +58,19 @@ class Hub {
                      PeerId except = {});
   // How many are on a channel, to those who are on it: at once while they are few, else with the
   // next tick() that is due.
-  void tell_count(std::string_view app_id, std::string_view channel, std::uint64_t subscriptions);
+  void tell_count(const App& app, std::string_view channel, std::uint64_t subscriptions);
 
   // A user's connections. Those who watch the user are told of the first and the last one.
   ChannelBook::Membership sign_in(std::string_view app_id, std::string_view user, PeerId peer);
   void sign_out(const ChannelBook::Membership& membership, std::string_view user, PeerId peer);
   bool is_online(std::string_view app_id, std::string_view user);
+  // Tells the app by webhook, where it wants to be told. `fields` is JSON text behind the event's
+  // name and channel: `,"user_id":"1"`.
+  void announce(const App& app, WebhookEvent kind, std::string_view channel,
+                std::string_view user = {}, std::string_view fields = {});
+  // Where announcements go; outlives the hub's use. Before the first peer comes.
+  void use_webhooks(WebhookQueue& queue) { webhooks_ = &queue; }
+
   // Ends all connections of a user: they may not come back by themselves (4009).
   void disconnect_user(std::string_view app_id, std::string_view user);
 
@@ -75,6 +83,7 @@ class Hub {
   Apps apps_;
   Publisher& publisher_;
   Disconnect disconnect_;
+  WebhookQueue* webhooks_ = nullptr;
   Clocks clocks_;
   ChannelBook book_;
   std::mutex mutex_;

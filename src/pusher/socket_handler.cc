@@ -172,9 +172,11 @@ void SocketHandler::subscribe(Peer& peer, Client& client, const App& app,
   peer.subscribe(topic);
   const auto joined = hub_->book().join(
       app.id, channel, member, app.presence_members_max, [&](const ChannelBook::Joined& now) {
-        if (now.is_new_member) {
-          hub_->publish(app.id, channel, member_added(channel, *identity), peer.id());
-        }
+        if (now.subscriptions == 1) hub_->announce(app, WebhookEvent::kChannelOccupied, channel);
+        if (!now.is_new_member) return;
+        hub_->publish(app.id, channel, member_added(channel, *identity), peer.id());
+        hub_->announce(app, WebhookEvent::kMemberAdded, channel, identity->id,
+                       fmt::format(R"(,"user_id":{})", json_string(identity->id)));
       });
   if (joined.place.channel == nullptr) {
     peer.unsubscribe(topic);
@@ -185,12 +187,13 @@ void SocketHandler::subscribe(Peer& peer, Client& client, const App& app,
   client.add(joined.place);
   peer.send(channel_message("pusher_internal:subscription_succeeded", channel,
                             identity ? std::string_view(joined.presence) : std::string_view("{}")));
-  if (app.subscription_counts && !identity) hub_->tell_count(app.id, channel, joined.subscriptions);
+  if (app.subscription_counts && !identity) hub_->tell_count(app, channel, joined.subscriptions);
   if (!admission->kind.is_cache) return;
   if (const auto last = hub_->book().last_event(app.id, channel, hub_->now())) {
     peer.send(last->message);
   } else {
     peer.send(cache_miss(channel));
+    hub_->announce(app, WebhookEvent::kCacheMiss, channel);
   }
 }
 
@@ -210,10 +213,17 @@ void SocketHandler::leave(const App* app, const Client::Membership& membership) 
   const std::string channel(membership.channel->name());
   const bool is_presence = membership.member != nullptr;
   const auto left = hub_->book().leave(membership, [&](const ChannelBook::Left& now) {
-    if (now.is_gone) hub_->publish(app_id, channel, member_removed(channel, membership.user()));
+    const std::string_view user = membership.user();
+    if (now.is_gone) hub_->publish(app_id, channel, member_removed(channel, user));
+    if (app == nullptr) return;
+    if (now.is_gone) {
+      hub_->announce(*app, WebhookEvent::kMemberRemoved, channel, user,
+                     fmt::format(R"(,"user_id":{})", json_string(user)));
+    }
+    if (now.subscriptions == 0) hub_->announce(*app, WebhookEvent::kChannelVacated, channel);
   });
   if (app != nullptr && app->subscription_counts && !is_presence) {
-    hub_->tell_count(app_id, channel, left.subscriptions);
+    hub_->tell_count(*app, channel, left.subscriptions);
   }
 }
 
@@ -278,6 +288,12 @@ void SocketHandler::client_event(Peer& peer, Client& client, const App& app,
       app, message.channel,
       pusher::client_event(message.event, message.channel, message.data, membership->user()),
       peer.id());
+  if (app.webhooks.empty()) return;
+  const std::string_view user = membership->user();
+  hub_->announce(app, WebhookEvent::kClientEvent, message.channel, user,
+                 fmt::format(R"(,"event":{},"data":{},"socket_id":"{}"{})",
+                             json_string(message.event), message.data, socket_id_of(peer.id()),
+                             user.empty() ? "" : R"(,"user_id":)" + json_string(user)));
 }
 
 void SocketHandler::close(Peer& peer, std::uint16_t) {
