@@ -212,3 +212,23 @@ test("an unknown app is told so, and does not come again", async () => {
   await soon(1500);
   assert.notEqual(client.connection.state, "connected");
 });
+
+test("a user is told who of its watchlist is there, comes and goes", async () => {
+  const named = (id, watchlist) => ({
+    userAuthentication: { customHandler: ({ socketId }, done) => done(null, api().authenticateUser(socketId, { id, watchlist })) },
+  });
+  const signedIn = async (client) => (client.signin(), await within(client.user.signinDonePromise, "sign-in"), client);
+  await signedIn(connect(named("early")));
+  const watcher = connect(named("watcher", ["early", "late"]));
+  const heard = [];
+  for (const event of ["online", "offline"]) watcher.user.watchlist.bind(event, ({ user_ids }) => heard.push(`${event} ${user_ids}`));
+  await signedIn(watcher);
+  const late = await signedIn(connect(named("late")));
+  await soon(100);
+  late.disconnect();
+  await soon(200);
+  assert.deepEqual(heard, ["online early", "online late", "offline late"]);
+});
+
+// pusher-js keeps timers that would hold the process for half a minute.
+test.after(() => setTimeout(() => process.exit(), 200));
