@@ -1,0 +1,231 @@
+// What a worker answers over HTTP: pipelined requests, HEAD, expectations, without a kernel.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "broker/memory_broker.h"
+#include "server/fake_loop.h"
+#include "server/worker.h"
+
+namespace holdfast::server {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::Not;
+using testing::StartsWith;
+
+// Answers with what it was asked.
+class Mirror final : public Handler {
+ public:
+  std::optional<Reply> request(const Request& request, Publisher&) override {
+    requests.push_back(std::string(request.method()) + " " + std::string(request.query()) + " " +
+                       std::string(as_text(request.body())));
+    return Reply{.body = "you said " + requests.back()};
+  }
+  std::vector<std::string> requests;
+};
+
+constexpr std::string_view kUpgrade =
+    "GET /page HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+
+std::string ask(std::string_view query, std::string_view method = "GET",
+                std::string_view more = {}) {
+  return std::string(method) + " /page?" + std::string(query) + " HTTP/1.1\r\nHost: x\r\n" +
+         std::string(more) + "\r\n";
+}
+
+class WorkerRequestsTest : public testing::Test {
+ protected:
+  WorkerRequestsTest() {
+    settings_.handshake_timeout = seconds(10);
+    settings_.close_timeout = seconds(1);
+    settings_.drain_time = seconds(10);
+    settings_.queue_bytes_max = 1000;
+    settings_.retry_after_seconds = "5";
+    settings_.descriptors = 64;
+    settings_.connections_max = 50;
+    router_.add("/page", mirror_);
+  }
+
+  Worker& worker() {
+    if (worker_ == nullptr) {
+      worker_ = std::make_unique<Worker>(settings_, router_, admission_, loop_, mailbox_, broker_,
+                                         0, counters_);
+    }
+    return *worker_;
+  }
+  // What is answered to bytes that come at once.
+  std::string say(std::string_view text) {
+    loop_.receive(5, text);
+    worker().turn();
+    return std::exchange(loop_.sent[5], {});
+  }
+  void come() {
+    loop_.accept(5);
+    worker().turn();
+  }
+
+  WorkerSettings settings_{};
+  Router router_;
+  std::shared_ptr<Mirror> mirror_ = std::make_shared<Mirror>();
+  Admission admission_{AdmissionLimits{50, 0, 0}};
+  FakeLoop loop_;
+  std::unique_ptr<net::Waker> waker_ = net::Waker::create().value();
+  broker::Mailbox mailbox_{*waker_, 100};
+  broker::MemoryBroker broker_{{&mailbox_}};
+  Counters counters_;
+  std::unique_ptr<Worker> worker_;
+};
+
+int count_of(std::string_view text, std::string_view part) {
+  int count = 0;
+  for (auto at = text.find(part); at != std::string_view::npos; at = text.find(part, at + 1))
+    ++count;
+  return count;
+}
+
+TEST_F(WorkerRequestsTest, AnswersPipelinedRequestsInTheirOrderInOneWrite) {
+  come();
+  const std::string answers = say(ask("a") + ask("b") + ask("c"));
+  EXPECT_EQ(count_of(answers, "HTTP/1.1 200 "), 3);
+  EXPECT_LT(answers.find("you said GET a"), answers.find("you said GET b"));
+  EXPECT_LT(answers.find("you said GET b"), answers.find("you said GET c"));
+  EXPECT_EQ(loop_.sends[5], 1);
+  EXPECT_EQ(counters_.requests.read(), 3u);
+  EXPECT_FALSE(loop_.shut.contains(5));
+}
+
+TEST_F(WorkerRequestsTest, TakesPipelinedRequestsThatAreCutAnywhere) {
+  const std::string wire =
+      ask("a") + ask("b", "POST", "Content-Length: 4\r\n") + "body" + std::string(kUpgrade);
+  for (std::size_t cut = 1; cut < wire.size(); ++cut) {
+    come();
+    std::string answers = say(wire.substr(0, cut));
+    answers += say(wire.substr(cut));
+    EXPECT_EQ(count_of(answers, "HTTP/1.1 200 "), 2) << cut;
+    EXPECT_EQ(count_of(answers, "HTTP/1.1 101 "), 1) << cut;
+    EXPECT_THAT(mirror_->requests, ElementsAre("GET a ", "POST b body")) << cut;
+    mirror_->requests.clear();
+    loop_.end(5);
+    worker().turn();
+  }
+  EXPECT_TRUE(worker().is_empty());
+}
+
+TEST_F(WorkerRequestsTest, ReadsNothingBehindARequestThatEndsTheConnection) {
+  come();
+  EXPECT_EQ(count_of(say(ask("a", "GET", "Connection: close\r\n") + ask("b")), "HTTP/1.1"), 1);
+  EXPECT_THAT(mirror_->requests, ElementsAre("GET a "));
+  EXPECT_TRUE(loop_.shut.contains(5));
+}
+
+TEST_F(WorkerRequestsTest, ReadsNothingBehindARequestThatIsWrong) {
+  come();
+  const std::string answers = say(ask("a") + "GET /page HTTP/1.1\r\n\r\n" + ask("c"));
+  EXPECT_EQ(count_of(answers, "HTTP/1.1 "), 2);
+  EXPECT_THAT(answers, HasSubstr("HTTP/1.1 400 "));
+  EXPECT_THAT(mirror_->requests, ElementsAre("GET a "));
+  EXPECT_EQ(counters_.of(Refusal::kMalformed).read(), 1u);
+}
+
+TEST_F(WorkerRequestsTest, StopsWhereTheAnswersOfOneReadOverflowTheQueue) {
+  come();
+  std::string many;
+  for (int i = 0; i < 100; ++i) many += ask("a");
+  const std::string answers = say(many);
+  EXPECT_GT(answers.size(), 1000u);
+  EXPECT_LT(answers.size(), 1300u);
+  EXPECT_EQ(counters_.of(Refusal::kPipelining).read(), 1u);
+  EXPECT_TRUE(loop_.shut.contains(5)) << "what was answered arrives";
+}
+
+TEST_F(WorkerRequestsTest, AnswersHeadAsGetWithoutTheBody) {
+  come();
+  const std::string full = say(ask("a"));
+  const std::string head = say(ask("a", "HEAD"));
+  EXPECT_EQ(head, full.substr(0, full.find("\r\n\r\n") + 4));
+  EXPECT_THAT(mirror_->requests, ElementsAre("GET a ", "GET a ")) << "it is not told which";
+  // Nor has a refusal a body then, so that the next answer is found.
+  const std::string lost = say("HEAD /nowhere HTTP/1.1\r\nHost: x\r\n\r\n");
+  EXPECT_THAT(lost, StartsWith("HTTP/1.1 404 "));
+  EXPECT_TRUE(lost.ends_with("\r\n\r\n"));
+  EXPECT_THAT(say(ask("b")), StartsWith("HTTP/1.1 200 "));
+}
+
+TEST_F(WorkerRequestsTest, TellsOneThatExpectsItToGoOnBeforeItSendsItsBody) {
+  come();
+  EXPECT_EQ(say(ask("a", "POST", "Content-Length: 4\r\nExpect: 100-Continue\r\n")),
+            "HTTP/1.1 100 Continue\r\n\r\n");
+  EXPECT_TRUE(mirror_->requests.empty());
+  EXPECT_EQ(say("bo"), "");
+  EXPECT_THAT(say("dy"), HasSubstr("you said POST a body"));
+}
+
+TEST_F(WorkerRequestsTest, TellsNobodyToGoOnWhoseBodyIsThere) {
+  come();
+  const std::string answer =
+      say(ask("a", "POST", "Content-Length: 4\r\nExpect: 100-continue\r\n") + "body");
+  EXPECT_THAT(answer, StartsWith("HTTP/1.1 200 "));
+  EXPECT_THAT(answer, Not(HasSubstr("100 Continue")));
+}
+
+TEST_F(WorkerRequestsTest, TellsOneToGoOnOnceHoweverItsBodyTrickles) {
+  come();
+  const std::string wire =
+      ask("a", "POST", "Transfer-Encoding: chunked\r\nExpect: 100-continue\r\n") +
+      "4\r\nbody\r\n0\r\n\r\n";
+  std::string answers;
+  for (const char c : wire) answers += say({&c, 1});
+  EXPECT_EQ(count_of(answers, "100 Continue"), 1);
+  EXPECT_THAT(answers, HasSubstr("you said POST a body"));
+}
+
+TEST_F(WorkerRequestsTest, RefusesAnExpectedBodyThatNobodyWantsBeforeItComes) {
+  come();
+  EXPECT_THAT(say("POST /nowhere HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n"
+                  "Expect: 100-continue\r\n\r\n"),
+              StartsWith("HTTP/1.1 404 "));
+  EXPECT_TRUE(loop_.shut.contains(5));
+  EXPECT_EQ(say("body" + ask("b")), "") << "its body is no request";
+  EXPECT_TRUE(mirror_->requests.empty());
+}
+
+TEST_F(WorkerRequestsTest, RefusesAnExpectedBodyOfOneOverTheLimit) {
+  settings_.connections_max = 0;
+  come();
+  EXPECT_THAT(say(ask("a", "POST", "Content-Length: 4\r\nExpect: 100-continue\r\n")),
+              StartsWith("HTTP/1.1 503 "));
+}
+
+TEST_F(WorkerRequestsTest, KnowsNoExpectationsBeforeHttp11) {
+  come();
+  EXPECT_EQ(
+      say("POST /page HTTP/1.0\r\nHost: x\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n"),
+      "");
+  EXPECT_THAT(say("body"), HasSubstr("you said POST"));
+}
+
+TEST_F(WorkerRequestsTest, GivesTheNextRequestAsLongAsTheFirst) {
+  come();
+  say(ask("a"));
+  loop_.advance(seconds(9));
+  EXPECT_THAT(say(ask("b")), StartsWith("HTTP/1.1 200 "));
+  loop_.advance(seconds(9));
+  worker().turn();
+  EXPECT_FALSE(loop_.closed.contains(5));
+  loop_.advance(milliseconds(1100));
+  worker().turn();
+  EXPECT_TRUE(loop_.closed.contains(5));
+  EXPECT_EQ(loop_.sent[5], "") << "it asked nothing that is late";
+  EXPECT_EQ(counters_.of(Refusal::kTimeout).read(), 0u);
+}
+
+}  // namespace
+}  // namespace holdfast::server
