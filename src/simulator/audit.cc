@@ -83,6 +83,9 @@ std::string_view Simulation::reason_of_early_end(const Link& link) const {
   const server::WorkerSettings& settings = world_.scenario.settings;
   const Duration age = world_.now - facts.accepted_at + kTick;
   if (link.end_told || link.failure != 0) return "it left";
+  if (link.is_header_wrong) return "it came without a PROXY header, or with a wrong one";
+  const bool is_header_late = facts.bytes_read < link.header_bytes;
+  if (is_header_late && age >= settings.handshake_timeout) return "its PROXY header did not come";
   if (link.is_reset && facts.accepted_at == facts.http_at) return "too many are being refused";
   if ((facts.was_refused || facts.was_answered) && age >= settings.close_timeout) {
     return "it did not leave when all was said";
@@ -142,6 +145,12 @@ void Simulation::check_counters(const Post& post) {
   same("requests", counters.requests.read(), post.requests);
   same("deliveries", counters.deliveries.read(), post.deliveries);
   same("publications lost", counters.publications_lost.read(), post.lost);
+  if (!world_.scenario.settings.conflate)
+    same("conflated", counters.messages_conflated.read(), post.conflated);
+  // Where windows are kept, the stream must go on with what does not get smaller too.
+  if (world_.scenario.deflate != DeflateChoice::kTakeover &&
+      counters.deflated_payload_bytes.read() > counters.deflated_message_bytes.read())
+    fail(post, "compression makes messages larger");
   same("bytes received", counters.bytes_received.read(), loop.bytes_read());
   same("pongs missed", counters.pongs_missed.read(), read(counters, server::Ending::kPongMissed));
   if (counters.messages_received.read() < post.messages)

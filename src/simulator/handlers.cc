@@ -9,6 +9,7 @@ namespace {
 class Watched : public Handler {
  public:
   explicit Watched(Ledger& ledger) : ledger_(ledger) {}
+  Verdict upgrade(Peer&, const Request&) override { return Verdict::accept(kSubprotocol); }
   void open(Peer& peer, const Request&) override { ledger_.opened(peer); }
   void message(Peer& peer, MessageKind, std::span<const std::byte>) override {
     ledger_.message(peer);
@@ -40,9 +41,10 @@ class Play final : public Watched {
 
   void open(Peer& peer, const Request& request) override {
     ledger_.opened(peer);
-    // "?s2": subscribe at once; "?x": close at once.
+    // "?s23": subscribe at once, to 2 with wish 3; "?x": close at once.
     if (request.query().starts_with('s'))
-      ledger_.subscribe(peer, static_cast<std::uint32_t>(request.query()[1] - '0') % kTopics);
+      ledger_.subscribe(peer, static_cast<std::uint32_t>(request.query()[1] - '0') % kTopics,
+                        static_cast<std::uint8_t>(request.query()[2] - '0') % kWishes.size());
     if (request.query().starts_with('x')) peer.close(kHandlerCode, "not today");
   }
 
@@ -57,7 +59,8 @@ class Play final : public Watched {
         for (const std::string& echo : many_echoes(text)) peer.send(kind, as_bytes(echo));
         return;
       case Verb::kSubscribe:
-        return ledger_.subscribe(peer, digit);
+        return ledger_.subscribe(peer, digit,
+                                 static_cast<std::uint8_t>(text.size() % kWishes.size()));
       case Verb::kUnsubscribe:
         return ledger_.unsubscribe(peer, digit);
       case Verb::kPublish:

@@ -19,12 +19,14 @@ void add_handlers(server::Router& router, Ledger& ledger);
 enum class Verb : char {
   kEcho = 'e',
   kManyEchoes = 'm',  // as many as the digit squared, each told apart by its last character
-  kSubscribe = 's',
+  kSubscribe = 's',   // with the wish that its length stands for
   kUnsubscribe = 'u',
   kPublish = 'p',  // to the topic of the digit
   kClose = 'x',    // with kHandlerCode, and does what a closed peer must not notice
 };
 inline constexpr std::uint16_t kHandlerCode = 4'000;
+// What every handler would speak, whether the peer offered it or not.
+inline constexpr std::string_view kSubprotocol = "simulated.v1";
 
 // The answers to kManyEchoes, in order.
 std::vector<std::string> many_echoes(std::string_view message);

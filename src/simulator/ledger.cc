@@ -2,9 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <bit>
 
 #include "base/check.h"
+#include "protocol/frame.h"
 #include "simulator/message.h"
 
 namespace holdfast::simulator {
@@ -55,6 +57,7 @@ void Ledger::ended(Peer& peer, std::uint16_t code) {
   if (link.facts.was_ended) world_.trace.fail(fmt::format("close() twice for peer {}", link.id));
   link.facts.was_ended = true;
   link.facts.ended_at = world_.now;
+  forget_windows(post, link.facts.subscribed);
 }
 
 void Ledger::message(Peer& peer) {
@@ -66,11 +69,14 @@ void Ledger::message(Peer& peer) {
   }
 }
 
-void Ledger::subscribe(Peer& peer, std::uint32_t topic) {
+void Ledger::subscribe(Peer& peer, std::uint32_t topic, std::uint8_t wish) {
   Link& link = link_of(peer);
-  world_.note(What::kSubscribe, link.worker, link.id, topic);
-  peer.subscribe(topic_name(topic));
-  if (!link.facts.was_ended) link.facts.subscribed |= 1u << topic;
+  world_.note(What::kSubscribe, link.worker, link.id, topic, wish);
+  peer.subscribe(topic_name(topic), kWishes[wish]);
+  if (link.facts.was_ended) return;
+  link.facts.subscribed |= 1u << topic;
+  link.facts.wishes[topic] = wish;
+  forget_windows(post_of(peer), 1u << topic);  // what it wished before
 }
 
 void Ledger::unsubscribe(Peer& peer, std::uint32_t topic) {
@@ -78,6 +84,7 @@ void Ledger::unsubscribe(Peer& peer, std::uint32_t topic) {
   world_.note(What::kUnsubscribe, link.worker, link.id, topic);
   peer.unsubscribe(topic_name(topic));
   link.facts.subscribed &= ~(1u << topic);
+  forget_windows(post_of(peer), 1u << topic);
 }
 
 void Ledger::request(Publisher& publisher) {
@@ -93,8 +100,8 @@ bool Ledger::publish(Publisher& publisher, std::uint32_t topic, std::size_t byte
     if (post.worker.get() == &publisher) through = &post;
   }
   CHECK(through != nullptr);
-  const bool everywhere =
-      publisher.publish(topic_name(topic), MessageKind::kText, as_bytes(payload));
+  const bool everywhere = publisher.publish(topic_name(topic), MessageKind::kText,
+                                            as_bytes(payload), {.key = key_of(publications() - 1)});
   through->lost += last_refused_;
   if (everywhere != (last_refused_ == 0)) {
     world_.trace.fail("publish() does not say whether a mailbox was full");
@@ -104,7 +111,8 @@ bool Ledger::publish(Publisher& publisher, std::uint32_t topic, std::size_t byte
 
 void Ledger::publish(std::uint32_t topic, std::size_t bytes) {
   const std::string payload = begin_publication(topic, bytes);
-  publish(server::make_publication(topic_name(topic), MessageKind::kText, as_bytes(payload), {}));
+  publish(server::make_publication(topic_name(topic), MessageKind::kText, as_bytes(payload),
+                                   {.key = key_of(publications() - 1)}));
 }
 
 std::string Ledger::begin_publication(std::uint32_t topic, std::size_t bytes) {
@@ -159,15 +167,89 @@ void Ledger::follow_mail(Post& post) {
   const std::uint64_t taken = post.counters->publications.read();
   if (taken > post.mail.size())
     return world_.trace.fail("a worker took more publications than its mailbox was given");
-  for (; post.mail_taken < taken; ++post.mail_taken) {
-    const std::uint32_t number = post.mail[post.mail_taken];
-    const std::uint32_t topic = 1u << topics_[number];
+  for (; post.mail_taken < taken; ++post.mail_taken) owe(post, post.mail[post.mail_taken]);
+  // Handlers are called before the worker takes its mail and ends its windows, or after both.
+  if (!post.loop->is_dispatching()) end_windows(post);
+}
+
+// To those who want it at once; the others' window takes it.
+void Ledger::owe(Post& post, std::uint32_t number) {
+  const std::uint32_t topic = topics_[number];
+  std::array<bool, kWishes.size()> is_wanted{};
+  for (Link* link : post.loop->held()) {
+    Facts& facts = link->facts;
+    if (!facts.was_opened || facts.was_ended || (facts.subscribed >> topic & 1) == 0) continue;
+    is_wanted[facts.wishes[topic]] = true;
+    if (facts.wishes[topic] != 0) continue;
+    facts.owed.push_back(number);
+    ++post.deliveries;
+  }
+  for (std::uint8_t wish = 1; wish < kWishes.size(); ++wish) {
+    if (is_wanted[wish]) gather(post, number, wish);
+  }
+}
+
+void Ledger::gather(Post& post, std::uint32_t number, std::uint8_t wish) {
+  constexpr std::size_t kBytesMax = 256 * 1024;  // a window that holds so much ends at once
+  const WindowName name{topics_[number], wish};
+  const bool is_new = !post.windows.contains(name);
+  Window& window = post.windows[name];
+  const auto wire_bytes = [this](std::uint32_t one) {
+    return sizes_[one] + protocol::frame_header_bytes(sizes_[one], false);
+  };
+  if (kWishes[wish].conflate) {
+    const auto older =
+        std::find_if(window.waiting.begin(), window.waiting.end(),
+                     [&](std::uint32_t one) { return key_of(one) == key_of(number); });
+    if (older != window.waiting.end()) {
+      window.bytes -= wire_bytes(*older);
+      window.waiting.erase(older);
+      ++post.conflated;
+    }
+  }
+  window.waiting.push_back(number);
+  window.bytes += wire_bytes(number);
+  ++post.gathered;
+  const bool is_full = window.bytes >= kBytesMax;
+  if (!is_new && !is_full) return;
+  std::erase_if(post.due, [&](const auto& due) { return due.second == name; });
+  post.due.emplace(post.loop->now() + (is_full ? Duration(0) : Duration(kWishes[wish].window)),
+                   name);
+}
+
+void Ledger::end_windows(Post& post) {
+  while (!post.due.empty() && post.due.begin()->first <= post.loop->now()) {
+    const auto [topic, wish] = post.due.begin()->second;
+    const Window window = std::move(post.windows.extract({topic, wish}).mapped());
+    post.due.erase(post.due.begin());
     for (Link* link : post.loop->held()) {
       Facts& facts = link->facts;
-      if (!facts.was_opened || facts.was_ended || (facts.subscribed & topic) == 0) continue;
-      facts.owed.push_back(number);
-      ++post.deliveries;
+      if (!facts.was_opened || facts.was_ended || (facts.subscribed >> topic & 1) == 0 ||
+          facts.wishes[topic] != wish)
+        continue;
+      facts.owed.insert(facts.owed.end(), window.waiting.begin(), window.waiting.end());
+      post.deliveries += window.waiting.size();
     }
+  }
+}
+
+// Of these topics (a bit each): with its last subscriber goes what waits for it.
+void Ledger::forget_windows(Post& post, std::uint32_t topics) {
+  const auto is_wanted = [&](const WindowName& name) {
+    return std::any_of(post.loop->held().begin(), post.loop->held().end(), [&](const Link* link) {
+      const Facts& facts = link->facts;
+      return facts.was_opened && !facts.was_ended && (facts.subscribed >> name.first & 1) != 0 &&
+             facts.wishes[name.first] == name.second;
+    });
+  };
+  for (auto at = post.windows.begin(); at != post.windows.end();) {
+    const WindowName name = at->first;
+    if ((topics >> name.first & 1) == 0 || is_wanted(name)) {
+      ++at;
+      continue;
+    }
+    std::erase_if(post.due, [&](const auto& due) { return due.second == name; });
+    at = post.windows.erase(at);
   }
 }
 

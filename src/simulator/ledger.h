@@ -3,6 +3,7 @@
 // What the handlers saw, and what follows from it: who must still hear which publication. It runs
 // beside the workers, so that at every moment of a turn it knows what they ought to have done.
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -15,6 +16,21 @@
 
 namespace holdfast::simulator {
 
+// How a subscriber wants a topic.
+inline constexpr std::array<SubscribeOptions, 4> kWishes = {
+    SubscribeOptions{},
+    SubscribeOptions{.window = std::chrono::milliseconds(5)},
+    SubscribeOptions{.window = std::chrono::milliseconds(50), .conflate = true},
+    SubscribeOptions{.window = std::chrono::milliseconds(200)},
+};
+
+// What waits for the end of a window: those of one topic with one wish on one worker.
+struct Window {
+  std::vector<std::uint32_t> waiting;  // publications
+  std::size_t bytes = 0;
+};
+using WindowName = std::pair<std::uint32_t, std::uint8_t>;  // topic, wish
+
 // A worker with what belongs to it.
 struct Post {
   std::unique_ptr<net::Waker> waker;
@@ -25,8 +41,11 @@ struct Post {
 
   // What should stand in the counters.
   std::vector<std::uint32_t> interest = std::vector<std::uint32_t>(kTopics);  // the broker's
-  std::vector<std::uint32_t> mail;  // publications that its mailbox took, in order
-  std::size_t mail_taken = 0;       // of them, known to have been read
+  std::vector<std::uint32_t> mail;         // publications that its mailbox took, in order
+  std::size_t mail_taken = 0;              // of them, known to have been read
+  std::map<WindowName, Window> windows;    // in which something waits
+  std::multimap<Instant, WindowName> due;  // each of them, once
+  std::uint64_t gathered = 0, conflated = 0;
   std::uint64_t deliveries = 0;
   std::uint64_t lost = 0;  // refused by a mailbox, of those that were published through this worker
   std::uint64_t opened = 0, ended = 0, messages = 0, requests = 0;
@@ -44,7 +63,7 @@ class Ledger final : public broker::Broker {
   void opened(Peer& peer);
   void ended(Peer& peer, std::uint16_t code);
   void message(Peer& peer);
-  void subscribe(Peer& peer, std::uint32_t topic);
+  void subscribe(Peer& peer, std::uint32_t topic, std::uint8_t wish = 0);
   void unsubscribe(Peer& peer, std::uint32_t topic);
   // A request is being answered by the handler. The peer is not known; its worker is.
   void request(Publisher& publisher);
@@ -66,6 +85,11 @@ class Ledger final : public broker::Broker {
     return opened_by_second_;
   }
   std::uint32_t topic_of(std::uint32_t publication) const { return topics_[publication]; }
+  // What a publication is the newest value of: a topic, and a key in it.
+  static std::string_view key_of(std::uint32_t publication) {
+    constexpr std::array<std::string_view, 3> kKeys = {"", "a", "b"};
+    return kKeys[publication * 7 % 5 % kKeys.size()];
+  }
   std::uint32_t publications() const { return static_cast<std::uint32_t>(sizes_.size()); }
   std::size_t size_of(std::uint32_t publication) const { return sizes_[publication]; }
 
@@ -80,6 +104,10 @@ class Ledger final : public broker::Broker {
  private:
   Link& link_of(Peer& peer);
   std::string begin_publication(std::uint32_t topic, std::size_t bytes);
+  void owe(Post& post, std::uint32_t number);
+  void gather(Post& post, std::uint32_t number, std::uint8_t wish);
+  void end_windows(Post& post);
+  void forget_windows(Post& post, std::uint32_t topics);
   Post& post_of(Peer& peer) { return posts_[static_cast<std::size_t>(link_of(peer).worker)]; }
 
   World& world_;

@@ -7,6 +7,7 @@
 //
 // The peer and the link of the same number belong together.
 
+#include <array>
 #include <cstdint>
 #include <deque>
 #include <string>
@@ -19,13 +20,15 @@ namespace holdfast::simulator {
 // what the worker says of itself.
 struct Facts {
   Instant accepted_at{}, http_at{}, received_at{}, ended_at{}, shut_at{}, took_at{}, short_at{};
-  bool was_opened = false;         // the handler's open() was called
-  bool was_ended = false;          // and its close()
-  bool was_refused = false;        // a status of 400 or more was offered to it
-  bool was_short = false;          // the socket took less than was offered the last time
-  bool was_answered = false;       // so was one below 400, other than 101
-  std::uint32_t subscribed = 0;    // topics, a bit each
-  std::deque<std::uint32_t> owed;  // publications on their way to the peer, in their order
+  bool was_opened = false;               // the handler's open() was called
+  bool was_ended = false;                // and its close()
+  bool was_refused = false;              // a status of 400 or more was offered to it
+  bool was_short = false;                // the socket took less than was offered the last time
+  bool was_answered = false;             // so was one below 400, other than 101
+  std::uint64_t bytes_read = 0;          // by the worker
+  std::uint32_t subscribed = 0;          // topics, a bit each
+  std::array<std::uint8_t, 8> wishes{};  // for each of them: an index of kWishes (ledger.h)
+  std::deque<std::uint32_t> owed;        // publications on their way to the peer, in their order
 };
 
 struct Link {
@@ -39,6 +42,10 @@ struct Link {
   int id = -1;
   int worker = -1;
   std::uint32_t address = 0;
+  // Through a balancer: it begins with a PROXY header of so many bytes, which may be wrong.
+  bool is_proxied = false;
+  bool is_header_wrong = false;
+  std::size_t header_bytes = 0;
   Stage stage = Stage::kBacklog;
   int descriptor = -1;
 

@@ -4,11 +4,15 @@
 // back and fails the run at the first that is not right.
 
 #include <deque>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "protocol/deflate_terms.h"
 #include "protocol/http_response.h"
+#include "protocol/message_deflater.h"
+#include "protocol/message_inflater.h"
 #include "protocol/session.h"
 #include "simulator/ledger.h"
 #include "simulator/world.h"
@@ -32,7 +36,7 @@ class Peer {
   bool keeps_up() const;
 
   int number() const { return link_.id; }
-  bool asks_for_pages() const { return errand_ == Errand::kPages; }
+  bool asks_for_pages() const { return errand_ == Errand::kPages && !link_.is_header_wrong; }
   bool has_said_close() const { return said_close_.has_value(); }
   bool is_open() const { return is_upgraded_ && !is_over() && !heard_close_ && !said_close_; }
   // Nothing more will come of it.
@@ -55,6 +59,8 @@ class Peer {
 
   // peer_says.cc
   void begin();
+  void introduce();
+  protocol::DeflateTerms draw_offer();
   void ask_to_upgrade(std::string_view target);
   void ask_for_page();
   void ask_in_vain();
@@ -62,9 +68,10 @@ class Peer {
   void say_message();
   void say_play();
   void say_frames(protocol::Opcode opcode, std::string payload);
-  void write_frame(protocol::Opcode opcode, bool final, std::string payload);
+  void write_frame(protocol::Opcode opcode, bool final, std::string payload, bool deflated = false);
   void say_close(std::uint16_t code);
   void break_a_rule();
+  void break_a_rule_of_compression();
   void leave();
   void vanish();
   void say(const std::string& bytes) { link_.in_flight += bytes; }
@@ -74,6 +81,7 @@ class Peer {
   void hear(std::string bytes);
   void hear_response();
   void hear_refusal(int status);
+  void hear_terms();
   void hear_event(const protocol::Event& event);
   void hear_message(const protocol::Event& event);
   void hear_publication(std::uint32_t number, std::string_view payload);
@@ -97,6 +105,11 @@ class Peer {
   protocol::HttpResponseParser responses_;
   protocol::Session session_;
   std::string key_;
+  std::optional<protocol::DeflateTerms> offer_;  // of permessage-deflate
+  bool offers_subprotocol_ = false;
+  // Once that was agreed on.
+  std::unique_ptr<protocol::MessageDeflater> deflater_;
+  std::unique_ptr<protocol::MessageInflater> inflater_;
   int refusal_ = 0;  // the status that it asks for
   bool is_upgraded_ = false;
   bool breaks_rules_;

@@ -67,7 +67,7 @@ void Peer::hear_response() {
       return fail("the handshake's proof is not right");
     is_upgraded_ = true;
     stage_ = Stage::kTalking;
-    return;
+    return hear_terms();
   }
   if (response.status >= 400) return hear_refusal(response.status);
   if (pages_.empty()) return fail("an answer to nothing");
@@ -77,6 +77,35 @@ void Peer::hear_response() {
   if (!is_right) return fail(fmt::format("status {} in place of {}", response.status, status));
   if (status == 200 && as_text(response.body) != page(bytes))
     return fail("another page than the one it asked for");
+}
+
+// What was agreed on beside the WebSocket itself.
+void Peer::hear_terms() {
+  const protocol::HttpResponse& response = responses_.response();
+  const auto subprotocol = response.header("Sec-WebSocket-Protocol");
+  if (subprotocol != (offers_subprotocol_ ? std::optional(kSubprotocol) : std::nullopt))
+    return fail("another sub-protocol than the handler's, or one that was not offered");
+  if (!offer_) {
+    if (response.header("Sec-WebSocket-Extensions")) fail("an extension that was not offered");
+    return;
+  }
+  const protocol::DeflateAnswer answer = protocol::read_deflate_answer(response.headers, *offer_);
+  if (!answer.wrong.empty()) return fail(answer.wrong);
+  if (answer.terms.has_value() != (world_.scenario.deflate != DeflateChoice::kOff))
+    return fail("compression is declined where it is on, or agreed on where it is off");
+  if (!answer.terms) return;
+  const protocol::DeflateTerms& terms = *answer.terms;
+  const bool is_kept = !terms.server_no_context_takeover || !terms.client_no_context_takeover;
+  if (is_kept && world_.scenario.deflate != DeflateChoice::kTakeover)
+    return fail("windows are kept where none are to be");
+  const auto takeover = [](bool is_none) {
+    return is_none ? protocol::Takeover::kNone : protocol::Takeover::kKept;
+  };
+  deflater_ = std::make_unique<protocol::MessageDeflater>(
+      takeover(terms.client_no_context_takeover), terms.client_window_bits());
+  inflater_ = std::make_unique<protocol::MessageInflater>(
+      takeover(terms.server_no_context_takeover), terms.server_window_bits());
+  session_limits_.inflater = inflater_.get();
 }
 
 void Peer::hear_refusal(int status) {
@@ -132,7 +161,7 @@ void Peer::hear_message(const Event& event) {
   replies_.pop_front();
 }
 
-// In their order; where newer values take the place of older ones, in the order of each topic.
+// In their order; where newer values take the place of older ones, in the order of each key.
 void Peer::hear_publication(std::uint32_t number, std::string_view payload) {
   if (payload != make_publication_text(number, ledger_.size_of(number)))
     return fail(fmt::format("publication {} is damaged", number));
@@ -142,7 +171,8 @@ void Peer::hear_publication(std::uint32_t number, std::string_view payload) {
     return fail(fmt::format("publication {} out of order, twice, or not subscribed", number));
   const server::WorkerSettings& settings = world_.scenario.settings;
   const auto is_passed = [&](std::uint32_t other) {
-    return !settings.conflate || ledger_.topic_of(other) == ledger_.topic_of(number);
+    return !settings.conflate || (ledger_.topic_of(other) == ledger_.topic_of(number) &&
+                                  Ledger::key_of(other) == Ledger::key_of(number));
   };
   const auto passed = static_cast<std::uint64_t>(std::count_if(owed.begin(), found, is_passed));
   if (passed > 0 && !settings.drop_oldest)

@@ -49,7 +49,8 @@ Peer::Peer(World& world, Ledger& ledger, Link& link, std::uint64_t& publications
                                           : Pace::kPrompt;
   breaks_rules_ = world.strikes(odds.broken_peer);
   says_max_ = static_cast<std::uint32_t>(world.random.between(1, 40));
-  begin();
+  if (link_.is_proxied) introduce();
+  if (!link_.is_header_wrong) begin();
 }
 
 bool Peer::may_say() const { return !said_end_ && !has_vanished() && link_.failure == 0; }
@@ -68,7 +69,8 @@ void Peer::begin() {
         return ask_to_upgrade("/play?x");
       }
       return ask_to_upgrade(world_.random.chance(50)
-                                ? fmt::format("/play?s{}", world_.random.below(kTopics))
+                                ? fmt::format("/play?s{}{}", world_.random.below(kTopics),
+                                              world_.random.below(kWishes.size()))
                                 : "/play");
     case Errand::kPages:
       return ask_for_page();
@@ -86,9 +88,66 @@ void Peer::begin() {
   }
 }
 
+// What the balancer says of it.
+void Peer::introduce() {
+  const std::uint32_t address = 0x0A000001 + link_.address;
+  const std::string source = fmt::format("{}.{}.{}.{}", address >> 24, address >> 16 & 0xFF,
+                                         address >> 8 & 0xFF, address & 0xFF);
+  std::string header = fmt::format("PROXY TCP4 {} 192.0.2.1 50000 443\r\n", source);
+  const std::string signature("\r\n\r\n\0\r\nQUIT\n", 12);
+  if (world_.random.chance(50)) {
+    // Version 2, and now and then a field (TLV) behind the addresses.
+    const std::string more = world_.random.chance(30) ? std::string("\x04\0\x03pad", 6) : "";
+    header = signature + std::string("\x21\x11\0", 3) + static_cast<char>(12 + more.size());
+    for (const unsigned shift : {24, 16, 8, 0})
+      header += static_cast<char>(address >> shift & 0xFF);
+    header += std::string("\xC0\0\2\1\xC3\x50\x01\xBB", 8) + more;
+  }
+  if (world_.random.chance(5)) {  // LOCAL: the balancer itself
+    header = signature + std::string("\x20\0\0\0", 4);
+    link_.address = SimulatedLoop::kBalancerAddress;
+  }
+  if (world_.random.chance(5)) {
+    link_.is_header_wrong = is_guilty_ = true;
+    constexpr std::array<std::string_view, 3> kWrong = {"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+                                                        "PROXY TCP4 10.0.0.1 10.0.0.2 1 99999\r\n",
+                                                        "\r\n\r\nnot the signature"};
+    header = world_.random.any_of(std::span<const std::string_view>(kWrong));
+  }
+  link_.header_bytes = header.size();
+  say(header);
+}
+
+protocol::DeflateTerms Peer::draw_offer() {
+  protocol::DeflateTerms offer;
+  offer.server_no_context_takeover = world_.random.chance(30);
+  offer.client_no_context_takeover = world_.random.chance(30);
+  if (world_.random.chance(40))
+    offer.server_max_window_bits = static_cast<std::uint8_t>(world_.random.between(8, 15));
+  if (world_.random.chance(60)) {
+    offer.client_max_window_bits = world_.random.chance(50)
+                                       ? protocol::kAnyWindowBits
+                                       : static_cast<std::uint8_t>(world_.random.between(8, 15));
+  }
+  return offer;
+}
+
 void Peer::ask_to_upgrade(std::string_view target) {
   key_ = key_of(world_.random);
-  say(protocol::handshake_request("simulated", target, key_));
+  std::vector<protocol::HttpHeader> headers;
+  std::array<char, protocol::kDeflateTermsBytesMax> offer;
+  const bool has_room = world_.scenario.settings.http.head_bytes_max >= 1'000;
+  if (has_room && world_.random.chance(world_.scenario.deflate == DeflateChoice::kOff ? 10 : 70)) {
+    offer_ = draw_offer();
+    const std::size_t size = protocol::write_deflate_terms(offer.data(), *offer_);
+    headers.push_back({"Sec-WebSocket-Extensions", {offer.data(), size}});
+  }
+  if (has_room && world_.random.chance(30)) {
+    offers_subprotocol_ = world_.random.chance(60);
+    headers.push_back({"Sec-WebSocket-Protocol",
+                       offers_subprotocol_ ? "other, simulated.v1" : "other, simulated.v12"});
+  }
+  say(protocol::handshake_request("simulated", target, key_, headers));
 }
 
 void Peer::ask_for_page() {
@@ -140,7 +199,7 @@ void Peer::ask_in_vain() {
 // ---- what it does when it is its turn
 
 void Peer::act() {
-  if (is_over() || has_vanished()) return;
+  if (is_over() || has_vanished() || link_.is_header_wrong) return;
   if (!world_.is_calm) {
     if (world_.strikes(world_.scenario.odds.vanishing_peer) && world_.random.chance(10))
       return vanish();
@@ -220,24 +279,33 @@ void Peer::expect(Event::Kind kind, std::string payload) {
 void Peer::say_frames(Opcode opcode, std::string payload) {
   const bool is_control = opcode != Opcode::kText && opcode != Opcode::kBinary;
   const std::uint32_t fragments_max = std::min(world_.scenario.settings.session.fragments_max, 5u);
+  bool deflated = false;
+  if (!is_control && deflater_ != nullptr && world_.random.chance(70)) {
+    if (const auto smaller = deflater_->deflate(as_bytes(payload))) {
+      payload = as_text(*smaller);
+      deflated = true;
+    }
+  }
   if (is_control || fragments_max < 2 || world_.random.chance(70))
-    return write_frame(opcode, true, std::move(payload));
+    return write_frame(opcode, true, std::move(payload), deflated);
   const std::uint64_t fragments = world_.random.between(2, fragments_max);
   for (std::uint64_t i = 0; i < fragments; ++i) {
     const bool is_last = i + 1 == fragments;
     const std::size_t size = is_last ? payload.size() : world_.random.below(payload.size() + 1);
-    write_frame(i == 0 ? opcode : Opcode::kContinuation, is_last, payload.substr(0, size));
+    // RFC 7692 6.1: RSV1 is set on the first fragment alone.
+    write_frame(i == 0 ? opcode : Opcode::kContinuation, is_last, payload.substr(0, size),
+                deflated && i == 0);
     payload.erase(0, size);
     if (!is_last && world_.random.chance(10)) write_frame(Opcode::kPong, true, "between");
   }
 }
 
-void Peer::write_frame(Opcode opcode, bool final, std::string payload) {
+void Peer::write_frame(Opcode opcode, bool final, std::string payload, bool deflated) {
   std::byte header[protocol::kFrameHeaderBytesMax];
   protocol::MaskKey mask;
   for (std::byte& byte : mask) byte = static_cast<std::byte>(world_.random.below(256));
   const std::size_t size =
-      protocol::write_frame_header(header, opcode, final, payload.size(), &mask);
+      protocol::write_frame_header(header, opcode, final, payload.size(), &mask, deflated);
   protocol::apply_mask({reinterpret_cast<std::byte*>(payload.data()), payload.size()}, mask);
   world_.note(What::kPeerSays, link_.worker, link_.id, static_cast<int>(opcode),
               static_cast<std::int64_t>(payload.size()));
@@ -255,6 +323,7 @@ void Peer::say_close(std::uint16_t code) {
 void Peer::break_a_rule() {
   is_guilty_ = true;
   const server::WorkerSettings& settings = world_.scenario.settings;
+  if (world_.random.chance(20)) return break_a_rule_of_compression();
   switch (world_.random.below(8)) {
     case 0:
       codes_ = {1002};
@@ -287,6 +356,31 @@ void Peer::break_a_rule() {
       write_frame(Opcode::kBinary, false, "a");
       for (std::uint32_t i = 0; i < settings.session.fragments_max; ++i)
         write_frame(Opcode::kContinuation, false, "b");
+  }
+}
+
+// RFC 7692 6 and 8: with or without an agreement.
+void Peer::break_a_rule_of_compression() {
+  const std::size_t most = world_.scenario.settings.session.message_bytes_max;
+  switch (world_.random.below(deflater_ == nullptr ? 1 : 4)) {
+    case 0:
+      codes_ = {1002};
+      return write_frame(deflater_ == nullptr ? Opcode::kText : Opcode::kPing, true, "x", true);
+    case 1:
+      codes_ = {1002};  // RSV1 behind the first fragment
+      write_frame(Opcode::kBinary, false, "a");
+      if (world_.scenario.settings.session.fragments_max == 1) codes_.push_back(1008);
+      return write_frame(Opcode::kContinuation, true, "b", true);
+    case 2:
+      codes_ = {1007};  // a block of a type that there is not (RFC 1951 3.2.3)
+      return write_frame(Opcode::kBinary, true, "\xFF\xFF\xFF", true);
+    default: {
+      codes_ = {1009};
+      protocol::MessageDeflater bomber(protocol::Takeover::kNone, 8);
+      const std::string bomb(most + 1'000, '\0');
+      const auto payload = bomber.deflate(as_bytes(bomb));
+      return write_frame(Opcode::kBinary, true, std::string(as_text(*payload)), true);
+    }
   }
 }
 

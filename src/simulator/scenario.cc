@@ -89,6 +89,11 @@ Scenario::Scenario(std::uint64_t seed) {
   buffer_bytes_max = buffer_bytes_min * pick(random, std::array<std::uint32_t, 3>{1, 4, 50});
   message_bytes_max = pick(random, std::array<std::uint32_t, 4>{20, 125, 600, 5'000});
   drains_early = random.chance(30);
+  deflate = random.chance(60)   ? DeflateChoice::kOff
+            : random.chance(50) ? DeflateChoice::kOn
+                                : DeflateChoice::kTakeover;
+  settings.deflate_window_bits = static_cast<std::uint8_t>(random.between(9, 15));
+  proxied = random.chance(50) ? 0 : static_cast<unsigned>(random.between(1, 100));
 }
 
 }  // namespace holdfast::simulator

@@ -46,6 +46,8 @@ struct Scenario {
   std::uint32_t buffer_bytes_min, buffer_bytes_max;  // what lies between a send() and the peer
   std::uint32_t message_bytes_max;                   // what peers say in a message
   bool drains_early;
+  DeflateChoice deflate;  // of all listeners
+  unsigned proxied;       // of a hundred connections, those that come through a balancer
   Odds odds;
 };
 

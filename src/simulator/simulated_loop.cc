@@ -15,7 +15,7 @@ using Stage = Link::Stage;
 // As the product's loop does after it ran out of descriptors.
 constexpr Duration kListenerRest = std::chrono::milliseconds(100);
 constexpr std::size_t kReadMax = 64 * 1024;
-constexpr net::Descriptor kFirstFree = SimulatedLoop::kListener + 1;
+constexpr net::Descriptor kFirstFree = SimulatedLoop::kProxyListener + 1;
 
 // The status of a response that begins here; 0 where none does.
 int status_of(Bytes bytes) {
@@ -83,6 +83,7 @@ std::vector<Link*> SimulatedLoop::take_closed() { return std::exchange(closed_, 
 void SimulatedLoop::wait(Instant, Instant) {
   if (!ready_.empty()) world_.trace.fail("the worker waits before it has taken all completions");
   now_ = world_.now;
+  is_dispatching_ = true;
   if (is_woken()) ready_.push_back({Source::kWaker, nullptr});
   if (is_listening_ && rests_until_ <= now_) {
     for (std::size_t i = 0; i < backlog_.size(); ++i)
@@ -132,6 +133,7 @@ std::optional<net::Completion> SimulatedLoop::next() {
     ++completions_;
     return completion;
   }
+  is_dispatching_ = false;
   return std::nullopt;
 }
 
@@ -161,7 +163,11 @@ net::Completion SimulatedLoop::accept() {
   // first moment.
   if (link->is_readable() && world_.random.chance(70)) ready_.push_back({Source::kReadable, link});
   world_.note(What::kAccept, worker_, link->id, descriptor);
-  return {net::Completion::Kind::kAccepted, descriptor, kListener, 0, {}};
+  return {net::Completion::Kind::kAccepted,
+          descriptor,
+          link->is_proxied ? kProxyListener : kListener,
+          0,
+          {}};
 }
 
 std::optional<net::Completion> SimulatedLoop::receive(Link& link) {
@@ -177,6 +183,7 @@ std::optional<net::Completion> SimulatedLoop::receive(Link& link) {
     buffer_.shrink_to_fit();  // so that a sanitizer sees who reads past the end
     link.arrived.erase(0, size);
     bytes_read_ += size;
+    link.facts.bytes_read += size;
     if (!is_stale) link.facts.received_at = now_;
     if (link.is_readable() && world_.random.chance(70))
       ready_.push_front({Source::kReadable, &link});
@@ -290,6 +297,7 @@ void SimulatedLoop::shutdown_send(net::Descriptor descriptor) {
 }
 
 void SimulatedLoop::close(net::Descriptor descriptor) {
+  if (descriptor == kProxyListener) return;  // both are closed together
   if (descriptor == kListener) {
     is_listening_ = false;
     for (Link* link : backlog_) {
@@ -328,7 +336,8 @@ void SimulatedLoop::end_close(Link& link) {
 Result<net::Address> SimulatedLoop::peer_address(net::Descriptor descriptor) const {
   const Link* link = link_of(descriptor);
   if (link == nullptr) return failure("not open", EBADF);
-  return net::Address::ipv4(0x0A000001 + link->address, 1024);
+  return net::Address::ipv4(0x0A000001 + (link->is_proxied ? kBalancerAddress : link->address),
+                            1024);
 }
 
 // Time goes on while a turn runs, a little.

@@ -17,6 +17,8 @@ namespace holdfast::simulator {
 class SimulatedLoop final : public net::Loop {
  public:
   static constexpr net::Descriptor kListener = 3;
+  static constexpr net::Descriptor kProxyListener = 4;       // each connection has a PROXY header
+  static constexpr std::uint32_t kBalancerAddress = 0xFF00;  // where those come from
 
   // `world` and `waker` outlive the loop.
   SimulatedLoop(World& world, int worker, net::Waker& waker);
@@ -25,6 +27,8 @@ class SimulatedLoop final : public net::Loop {
   // A peer asks for a connection.
   void connect(Link& link);
   bool is_listening() const { return is_listening_; }
+  // The worker has not taken all completions of this turn.
+  bool is_dispatching() const { return is_dispatching_; }
   // The turn is over: what wait() does before it sleeps.
   void begin_wait();
   // When wait() would return, given what it is asked for: not before now.
@@ -96,6 +100,7 @@ class SimulatedLoop final : public net::Loop {
   mutable bool may_be_woken_ = true;  // spares asking the kernel
   Instant now_;
   bool is_listening_ = true;
+  bool is_dispatching_ = false;
   bool is_behind_ = false;
   Instant rests_until_{};
   std::deque<Link*> backlog_;

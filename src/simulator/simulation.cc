@@ -38,7 +38,10 @@ Simulation::Simulation(std::uint64_t seed, bool live)
     post.worker = std::make_unique<server::Worker>(
         world_.scenario.settings, router_, admission_, *post.loop, *post.mailbox, ledger_,
         static_cast<std::uint32_t>(index_of(post)), *post.counters);
-    post.worker->add_listener(SimulatedLoop::kListener);
+    const DeflateChoice deflate = world_.scenario.deflate;
+    post.worker->add_listener(SimulatedLoop::kListener, {.deflate = deflate});
+    post.worker->add_listener(SimulatedLoop::kProxyListener,
+                              {.proxy = protocol::ProxyVersions::kBoth, .deflate = deflate});
   }
 }
 
@@ -98,6 +101,7 @@ void Simulation::connect() {
   link.address = static_cast<std::uint32_t>(world_.random.below(world_.scenario.addresses));
   link.capacity =
       world_.random.between(world_.scenario.buffer_bytes_min, world_.scenario.buffer_bytes_max);
+  link.is_proxied = world_.random.chance(world_.scenario.proxied);
   Post& post = posts_[world_.random.below(posts_.size())];
   world_.note(What::kConnect, index_of(post), link.id);
   post.loop->connect(link);
@@ -214,6 +218,8 @@ void Simulation::calm_down() {
   for (Peer& peer : peers_) peer.check_complete();
   for (const Post& post : posts_) {
     if (post.mail_taken != post.mail.size()) fail(post, "mail was left lying");
+    if (!post.due.empty() && post.due.begin()->first <= world_.now)
+      fail(post, "a window does not end");
   }
 }
 
@@ -250,6 +256,9 @@ Outcome Simulation::outcome() const {
     outcome.dropped += counters.messages_dropped.read();
     outcome.conflated += counters.messages_conflated.read();
     outcome.lost += counters.publications_lost.read();
+    outcome.agreed += counters.deflate_agreed.read();
+    outcome.deflated_bytes += counters.deflated_payload_bytes.read();
+    outcome.gathered += post.gathered;
   }
   return outcome;
 }
@@ -267,6 +276,9 @@ void Outcome::add(const Outcome& other) {
   dropped += other.dropped;
   conflated += other.conflated;
   lost += other.lost;
+  agreed += other.agreed;
+  deflated_bytes += other.deflated_bytes;
+  gathered += other.gathered;
 }
 
 }  // namespace holdfast::simulator

@@ -34,6 +34,8 @@ struct Outcome {
   std::array<std::uint64_t, server::kEndingNames.size()> ended{};
   std::uint64_t accepted = 0, opened = 0, requests = 0, messages = 0, deliveries = 0, dropped = 0,
                 conflated = 0, lost = 0;
+  // Peers that agreed on compression, and bytes sent to them so; publications in windows.
+  std::uint64_t agreed = 0, deflated_bytes = 0, gathered = 0;
 
   void add(const Outcome& other);
 };
