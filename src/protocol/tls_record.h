@@ -26,18 +26,20 @@ struct TlsTraffic {
 // What a call of TlsRecords::open() came to.
 struct TlsOpened {
   enum class Kind : std::uint8_t {
-    kMore,     // no whole record is there; nothing was used
-    kData,     // `plaintext`, which lies in the input and may be written to; may be empty
-    kNothing,  // a record without application data: a key update, padding
-    kClosed,   // close_notify: the peer says no more (6.1)
-    kAlerted,  // a fatal alert of the peer's, `alert`
-    kFailed,   // send `alert` and drop the connection; `reason` is static text
+    kMore,         // no whole record is there; nothing was used
+    kData,         // `plaintext`, which lies in the input and may be written to; may be empty
+    kNothing,      // a record without application data: a key update, padding
+    kClosed,       // close_notify: the peer says no more (6.1)
+    kAlerted,      // a fatal alert of the peer's, `alert`
+    kFailed,       // send `alert` and drop the connection; `reason` is static text
+    kEstablished,  // the handshake is over (TlsCodec alone says it)
   };
   Kind kind = Kind::kMore;
   std::size_t used = 0;  // bytes of the input that were read
   MutableBytes plaintext = {};
   TlsAlert alert = TlsAlert::kCloseNotify;
   std::string_view reason = {};
+  bool resumed = false;  // kEstablished: by a ticket
 };
 
 // One side of one connection. Used by one thread, always with engines of that thread. Moving leaves

@@ -1,0 +1,189 @@
+#include "protocol/tls_codec.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "base/check.h"
+
+namespace holdfast::protocol {
+namespace {
+
+using Kind = TlsOpened::Kind;
+
+// A record of TLS 1.2 or of a handshake may be longer than one of 1.3 (RFC 5246 6.2.3).
+constexpr std::size_t kLengthMax = (1 << 14) + 2048;
+// What TLS 1.2 adds to a record at most, and some of its alerts.
+constexpr std::size_t kAttachedOverhead = 128;
+
+// How many bytes from its header on belong together: a whole record, or the header of one that
+// cannot be right, which is judged without waiting for the rest.
+std::size_t record_bytes(Bytes header) {
+  const std::size_t length =
+      std::to_integer<std::size_t>(header[3]) << 8 | std::to_integer<std::size_t>(header[4]);
+  const auto type = std::to_integer<int>(header[0]);
+  const bool is_record = type >= 20 && type <= 23 && length <= kLengthMax;
+  return kTlsHeaderBytes + (is_record ? length : 0);
+}
+
+}  // namespace
+
+void TlsCodec::begin(std::shared_ptr<const TlsContext> context) {
+  CHECK(!is_begun());
+  make_busy().handshake = std::make_unique<TlsHandshake>(std::move(context));
+}
+
+void TlsCodec::wait(Bytes input) {
+  CHECK(!is_begun());
+  auto& partial = make_busy().partial;
+  partial.insert(partial.end(), input.begin(), input.end());
+}
+
+std::vector<std::byte> TlsCodec::take_waiting() {
+  CHECK(is_waiting());
+  std::vector<std::byte> bytes = std::move(busy_->partial);
+  busy_.reset();
+  return bytes;
+}
+
+TlsCodec::Busy& TlsCodec::make_busy() {
+  if (busy_ == nullptr) busy_ = std::make_unique<Busy>();
+  return *busy_;
+}
+void TlsCodec::rest() {
+  if (busy_ != nullptr && busy_->is_empty()) busy_.reset();
+}
+
+std::optional<MutableBytes> TlsCodec::take_record(MutableBytes& input,
+                                                  std::vector<std::byte>& scratch) {
+  if (busy_ == nullptr || busy_->partial.empty()) {
+    if (input.size() >= kTlsHeaderBytes) {
+      const std::size_t size = record_bytes(input);
+      if (input.size() >= size) {
+        const MutableBytes record = input.first(size);
+        input = input.subspan(size);
+        return record;
+      }
+    }
+    if (!input.empty()) make_busy().partial.assign(input.begin(), input.end());
+    input = {};
+    return std::nullopt;
+  }
+  auto& partial = busy_->partial;
+  std::size_t wanted = kTlsHeaderBytes;
+  while (partial.size() < wanted || wanted == kTlsHeaderBytes) {
+    const std::size_t taken = std::min(input.size(), wanted - std::min(wanted, partial.size()));
+    partial.insert(partial.end(), input.begin(),
+                   input.begin() + static_cast<std::ptrdiff_t>(taken));
+    input = input.subspan(taken);
+    if (partial.size() < wanted) return std::nullopt;
+    const std::size_t size = record_bytes(partial);
+    if (size == wanted) break;
+    wanted = size;
+  }
+  // Out of here: whoever gets its plaintext may end this connection.
+  scratch.swap(partial);
+  std::vector<std::byte>().swap(partial);
+  return MutableBytes(scratch);
+}
+
+TlsOpened TlsCodec::next(TlsEngine& engine, MutableBytes& input, std::vector<std::byte>& scratch) {
+  const auto record = take_record(input, scratch);
+  if (!record) return {};
+  if (records_.is_alive()) {
+    TlsOpened opened = records_.open(engine, *record);
+    CHECK(opened.kind != Kind::kMore);
+    rest();
+    return opened;
+  }
+  if (!busy_->attached) return take_handshake_record(engine, *record);
+  std::vector<std::byte> plaintext;
+  const TlsOpened opened = busy_->handshake->read(*record, plaintext, busy_->output);
+  if (opened.kind != Kind::kData) return opened;
+  const std::size_t size = opened.plaintext.size();
+  scratch = std::move(plaintext);
+  return {.kind = Kind::kData, .plaintext = MutableBytes(scratch).first(size)};
+}
+
+TlsOpened TlsCodec::take_handshake_record(TlsEngine& engine, Bytes record) {
+  TlsHandshake& handshake = *busy_->handshake;
+  switch (handshake.feed(record, busy_->output)) {
+    case TlsHandshake::Progress::kMore:
+      return {.kind = Kind::kNothing};
+    case TlsHandshake::Progress::kFailed:
+      return {.kind = Kind::kFailed, .reason = "the TLS handshake failed"};
+    case TlsHandshake::Progress::kDone:
+      break;
+  }
+  const TlsOpened established{.kind = Kind::kEstablished, .resumed = handshake.was_resumed()};
+  if (auto records = handshake.detach(engine)) {
+    records_ = std::move(*records);
+    busy_->handshake.reset();
+    rest();
+  } else {
+    busy_->attached = true;
+  }
+  return established;
+}
+
+std::size_t TlsCodec::sealed_bytes_max(std::size_t plaintext_bytes) const {
+  const std::size_t waiting = busy_ == nullptr ? 0 : busy_->output.size();
+  if (records_.is_alive()) return waiting + records_.sealed_bytes_max(plaintext_bytes);
+  const std::size_t records = plaintext_bytes / 512 + 2;
+  return waiting + plaintext_bytes + records * kAttachedOverhead;
+}
+
+std::size_t TlsCodec::take_output(std::byte* out) {
+  if (busy_ == nullptr) return 0;
+  const std::size_t size = busy_->output.size();
+  std::copy(busy_->output.begin(), busy_->output.end(), out);
+  std::vector<std::byte>().swap(busy_->output);
+  rest();
+  return size;
+}
+
+std::size_t TlsCodec::seal(TlsEngine& engine, std::span<const Bytes> pieces, std::byte* out) {
+  if (records_.is_alive()) {
+    const std::size_t before = take_output(out);
+    if (records_.has_write_end()) return before;
+    return before + records_.seal(engine, pieces, out + before);
+  }
+  if (busy_ == nullptr) return 0;
+  if (busy_->attached) {
+    std::vector<std::byte> joined;
+    for (const Bytes piece : pieces) joined.insert(joined.end(), piece.begin(), piece.end());
+    busy_->handshake->write(joined, busy_->output);
+  }
+  return take_output(out);
+}
+
+std::size_t TlsCodec::seal_end(TlsEngine& engine, TlsAlert alert, std::byte* out) {
+  if (records_.is_alive()) {
+    const std::size_t before = take_output(out);
+    return before + records_.seal_alert(engine, alert, out + before);
+  }
+  if (busy_ == nullptr) return 0;
+  if (busy_->attached && alert == TlsAlert::kCloseNotify)
+    busy_->handshake->write_close(busy_->output);
+  return take_output(out);
+}
+
+void TlsCodec::end_writing(TlsEngine& engine, TlsAlert alert) {
+  if (!is_established()) return;
+  std::array<std::byte, TlsRecords::kAlertBytes> out;
+  if (!records_.is_alive()) {
+    if (alert == TlsAlert::kCloseNotify) busy_->handshake->write_close(busy_->output);
+    return;
+  }
+  const std::size_t size = records_.seal_alert(engine, alert, out.data());
+  auto& output = make_busy().output;
+  output.insert(output.end(), out.begin(), out.begin() + static_cast<std::ptrdiff_t>(size));
+  rest();
+}
+
+void TlsCodec::end(TlsEngine& engine) {
+  records_.end(engine);
+  busy_.reset();
+}
+
+}  // namespace holdfast::protocol

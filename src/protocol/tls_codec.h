@@ -1,0 +1,83 @@
+#pragma once
+
+// TLS between a connection's bytes and what speaks over it: ciphertext in, plaintext out, and back.
+//
+//   handshake ──► detached: TlsRecords, 120 bytes, nothing else while it is idle
+//             └─► attached: OpenSSL's object is kept (TLS 1.2, or what we do not know)
+
+#include <memory>
+#include <vector>
+
+#include "base/bytes.h"
+#include "protocol/tls_context.h"
+#include "protocol/tls_engine.h"
+#include "protocol/tls_handshake.h"
+#include "protocol/tls_record.h"
+
+namespace holdfast::protocol {
+
+// One server's end. All zero is a codec of no connection. Used by one thread.
+class TlsCodec {
+ public:
+  TlsCodec() = default;
+  TlsCodec(const TlsCodec&) = delete;
+  TlsCodec& operator=(const TlsCodec&) = delete;
+
+  void begin(std::shared_ptr<const TlsContext> context);
+  bool is_begun() const {
+    return records_.is_alive() || (busy_ != nullptr && busy_->handshake != nullptr);
+  }
+  bool is_established() const { return records_.is_alive() || (busy_ && busy_->attached); }
+  bool is_detached() const { return records_.is_alive(); }
+  const TlsHandshake* handshake() const { return busy_ ? busy_->handshake.get() : nullptr; }
+  bool is_shaking_hands() const { return busy_ && busy_->handshake && !busy_->attached; }
+
+  // Keeps what comes while the handshake may not begin yet; it is begun with all of it.
+  void wait(Bytes input);
+  bool is_waiting() const { return !records_.is_alive() && busy_ && !busy_->handshake; }
+  std::size_t waiting_bytes() const { return busy_ == nullptr ? 0 : busy_->partial.size(); }
+  std::vector<std::byte> take_waiting();
+
+  // Takes one record from the front of `input`, where it is opened; or what there is of one, which
+  // is then kept. Call until kMore. Plaintext lies in `input` or in `scratch` until the next call.
+  TlsOpened next(TlsEngine& engine, MutableBytes& input, std::vector<std::byte>& scratch);
+
+  // There is something to send although nobody said anything: seal() with no pieces gives it.
+  bool has_something_to_say() const {
+    return records_.owes() || (busy_ != nullptr && !busy_->output.empty());
+  }
+  // Bytes that seal() may write for so many bytes; asks OpenSSL first where it is attached.
+  std::size_t sealed_bytes_max(std::size_t plaintext_bytes) const;
+  std::size_t seal(TlsEngine& engine, std::span<const Bytes> pieces, std::byte* out);
+  // The last word: close_notify, or `alert`. At most sealed_bytes_max(0). What is given to seal()
+  // after it is not said.
+  std::size_t seal_end(TlsEngine& engine, TlsAlert alert, std::byte* out);
+
+  // The same, to be given by the next seal().
+  void end_writing(TlsEngine& engine, TlsAlert alert);
+
+  // The connection is gone: no secret of it stays.
+  void end(TlsEngine& engine);
+
+ private:
+  // What an idle, detached connection does not need.
+  struct Busy {
+    std::unique_ptr<TlsHandshake> handshake;
+    std::vector<std::byte> partial;  // of a record that has not come whole
+    std::vector<std::byte> output;   // records that were not asked for yet
+    bool attached = false;
+    bool is_empty() const { return handshake == nullptr && partial.empty() && output.empty(); }
+  };
+
+  Busy& make_busy();
+  void rest();
+  std::optional<MutableBytes> take_record(MutableBytes& input, std::vector<std::byte>& scratch);
+  TlsOpened take_handshake_record(TlsEngine& engine, Bytes record);
+  std::size_t take_output(std::byte* out);
+
+  TlsRecords records_;
+  std::unique_ptr<Busy> busy_;
+};
+static_assert(sizeof(TlsCodec) == 128, "two cache lines for each wss connection");
+
+}  // namespace holdfast::protocol

@@ -1,0 +1,322 @@
+#include "protocol/tls_codec.h"
+
+#include <gtest/gtest.h>
+#include <openssl/pem.h>
+
+#include <random>
+#include <string>
+#include <vector>
+
+#include "protocol/tls_peer.h"
+
+namespace holdfast::protocol {
+namespace {
+
+using Kind = TlsOpened::Kind;
+
+std::string pem_of(X509* certificate) {
+  BIO* bio = BIO_new(BIO_s_mem());
+  PEM_write_bio_X509(bio, certificate);
+  char* data = nullptr;
+  const auto size = BIO_get_mem_data(bio, &data);
+  std::string pem(data, static_cast<std::size_t>(size));
+  BIO_free(bio);
+  return pem;
+}
+std::string pem_of(EVP_PKEY* key) {
+  BIO* bio = BIO_new(BIO_s_mem());
+  PEM_write_bio_PrivateKey(bio, key, nullptr, nullptr, 0, nullptr, nullptr);
+  char* data = nullptr;
+  const auto size = BIO_get_mem_data(bio, &data);
+  std::string pem(data, static_cast<std::size_t>(size));
+  BIO_free(bio);
+  return pem;
+}
+TlsIdentity identity_of(const Identity& one, std::string name = "test.pem") {
+  return {pem_of(one.certificate.get()), pem_of(one.key.get()), std::move(name)};
+}
+
+std::shared_ptr<const TlsContext> context_of(const TlsPolicy& policy) {
+  auto context = TlsContext::make(policy);
+  EXPECT_TRUE(context) << (context ? "" : context.error().message);
+  return *context;
+}
+
+const Identity& localhost() {
+  static const Identity identity("localhost");
+  return identity;
+}
+
+// Our server and OpenSSL's client; bytes go between them in pieces of random size.
+class Pair {
+ public:
+  Pair(SSL_CTX* clients, std::shared_ptr<const TlsContext> context, unsigned seed = 1)
+      : client(clients, false), random_(seed) {
+    codec.begin(std::move(context));
+  }
+  ~Pair() { codec.end(engine); }
+
+  // Until nobody has anything more to say. What the server heard is added to `heard`.
+  void run() {
+    for (int quiet = 0; quiet < 2;) {
+      if (!client.is_done()) client.handshake();
+      said += client.read();
+      const auto out = client.output();
+      to_server.insert(to_server.end(), out.begin(), out.end());
+      const bool moved = !to_server.empty() || codec.has_something_to_say();
+      quiet = moved ? 0 : quiet + 1;
+      give_server();
+      take_from_server();
+    }
+  }
+  void say(std::string_view text) {
+    const Bytes piece = as_bytes(text);
+    std::vector<std::byte> out(codec.sealed_bytes_max(text.size()));
+    out.resize(codec.seal(engine, {&piece, 1}, out.data()));
+    client.input(out);
+  }
+
+  SslEnd client;
+  TlsCodec codec;
+  TlsEngine engine;
+  std::string heard, said;
+  Kind end = Kind::kMore;
+  bool was_resumed = false;
+  std::vector<std::byte> to_server;
+
+ private:
+  void give_server() {
+    while (!to_server.empty() && end == Kind::kMore) {
+      const std::size_t size = std::min<std::size_t>(to_server.size(), 1 + random_() % 700);
+      std::vector<std::byte> piece(to_server.begin(),
+                                   to_server.begin() + static_cast<std::ptrdiff_t>(size));
+      to_server.erase(to_server.begin(), to_server.begin() + static_cast<std::ptrdiff_t>(size));
+      MutableBytes input = piece;
+      while (true) {
+        const TlsOpened opened = codec.next(engine, input, scratch_);
+        heard += as_text(opened.plaintext);
+        if (opened.kind == Kind::kMore) break;
+        if (opened.kind == Kind::kEstablished) was_resumed = opened.resumed;
+        if (opened.kind == Kind::kData || opened.kind == Kind::kNothing ||
+            opened.kind == Kind::kEstablished)
+          continue;
+        end = opened.kind;
+        break;
+      }
+    }
+    to_server.clear();
+  }
+  void take_from_server() {
+    if (!codec.has_something_to_say()) return;
+    std::vector<std::byte> out(codec.sealed_bytes_max(0));
+    out.resize(codec.seal(engine, {}, out.data()));
+    client.input(out);
+  }
+
+  std::mt19937 random_;
+  std::vector<std::byte> scratch_;
+};
+
+void expect_talk(Pair& pair) {
+  pair.client.write("hello");
+  pair.run();
+  EXPECT_EQ(pair.heard, "hello");
+  pair.say("good day");
+  pair.run();
+  EXPECT_EQ(pair.said, "good day");
+}
+
+TEST(TlsCodec, TakesOverFromOpenSslWithEverySuiteHoweverTheBytesAreSplit) {
+  const auto context = context_of({.identities = {identity_of(localhost())}});
+  const auto clients = client_context();
+  for (const char* suite :
+       {"TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256"}) {
+    CHECK(SSL_CTX_set_ciphersuites(clients.get(), suite) == 1);
+    for (unsigned seed = 0; seed < 20; ++seed) {
+      SCOPED_TRACE(std::string(suite) + " " + std::to_string(seed));
+      Pair pair(clients.get(), context, seed);
+      pair.run();
+      ASSERT_TRUE(pair.client.is_done());
+      EXPECT_TRUE(pair.codec.is_detached());
+      EXPECT_EQ(pair.codec.handshake(), nullptr) << "OpenSSL's object is gone";
+      expect_talk(pair);
+    }
+  }
+}
+
+TEST(TlsCodec, PrefersTheSuiteThatIsCheapestToHold) {
+  const auto context = context_of({.identities = {identity_of(localhost())}});
+  const auto clients = client_context();
+  Pair pair(clients.get(), context);
+  pair.run();
+  EXPECT_EQ(pair.client.suite(), TlsSuite::kAes128Gcm);
+}
+
+TEST(TlsCodec, StaysWithOpenSslWhereItIsTold) {
+  const auto context = context_of({.identities = {identity_of(localhost())}, .detach = false});
+  const auto clients = client_context();
+  Pair pair(clients.get(), context);
+  pair.run();
+  EXPECT_TRUE(pair.codec.is_established());
+  EXPECT_FALSE(pair.codec.is_detached());
+  ASSERT_NE(pair.codec.handshake(), nullptr);
+  EXPECT_FALSE(pair.codec.handshake()->was_unexpected());
+  expect_talk(pair);
+}
+
+TEST(TlsCodec, SpeaksTls12OnlyWhereItIsAllowed) {
+  const auto clients = client_context();
+  SSL_CTX_set_max_proto_version(clients.get(), TLS1_2_VERSION);
+  Pair refused(clients.get(), context_of({.identities = {identity_of(localhost())}}));
+  refused.run();
+  EXPECT_FALSE(refused.client.is_done());
+  EXPECT_EQ(refused.end, Kind::kFailed);
+  Pair pair(clients.get(),
+            context_of({.identities = {identity_of(localhost())}, .allow_tls12 = true}));
+  pair.run();
+  ASSERT_TRUE(pair.client.is_done());
+  EXPECT_FALSE(pair.codec.is_detached());
+  expect_talk(pair);
+}
+
+TEST(TlsCodec, ResumesWithTicketsAndTakesOverAgain) {
+  const auto context = context_of({.identities = {identity_of(localhost())}});
+  const auto clients = client_context();
+  Pair first(clients.get(), context);
+  first.run();
+  expect_talk(first);
+  EXPECT_FALSE(first.was_resumed);
+  const SslSessionPointer session(SSL_get1_session(first.client.ssl()));
+  ASSERT_TRUE(SSL_SESSION_is_resumable(session.get()));
+  SSL_shutdown(first.client.ssl());
+  // Other certificates in the same place: tickets of before stay good.
+  const auto renewed = TlsContext::make({.identities = {identity_of(localhost())}}, context.get());
+  for (const auto& one : {context, *renewed}) {
+    Pair again(clients.get(), one);
+    SSL_set_session(again.client.ssl(), session.get());
+    again.run();
+    EXPECT_TRUE(again.was_resumed);
+    EXPECT_TRUE(again.codec.is_detached());
+    EXPECT_EQ(SSL_session_reused(again.client.ssl()), 1);
+    expect_talk(again);
+  }
+}
+
+TEST(TlsCodec, TakesOverAfterAHelloRetryRequest) {
+  const auto context = context_of({.identities = {identity_of(localhost())}});
+  const auto clients = client_context();
+  // The client guesses a group that OpenSSL's server has, but another; so it guesses wrong.
+  CHECK(SSL_CTX_set1_groups_list(clients.get(), "ffdhe2048:X25519") == 1);
+  Pair pair(clients.get(), context);
+  pair.run();
+  ASSERT_TRUE(pair.client.is_done());
+  EXPECT_TRUE(pair.codec.is_detached());
+  expect_talk(pair);
+}
+
+TEST(TlsCodec, KeepsToTheFragmentThatWasAgreedOn) {
+  const auto context = context_of({.identities = {identity_of(localhost())}});
+  const auto clients = client_context();
+  CHECK(SSL_CTX_set_tlsext_max_fragment_length(clients.get(), TLSEXT_max_fragment_length_512) == 1);
+  Pair pair(clients.get(), context);
+  pair.run();
+  EXPECT_TRUE(pair.codec.is_detached());
+  const std::string text(5000, 'x');
+  pair.say(text);
+  pair.run();
+  EXPECT_EQ(pair.said, text);
+}
+
+TEST(TlsCodec, FollowsRandomTalkWithPaddingAndKeyUpdates) {
+  const auto context = context_of({.identities = {identity_of(localhost())}});
+  const auto clients = client_context();
+  SSL_CTX_set_block_padding(clients.get(), 64);
+  for (unsigned seed = 0; seed < 10; ++seed) {
+    Pair pair(clients.get(), context, seed);
+    pair.run();
+    ASSERT_TRUE(pair.codec.is_detached());
+    std::mt19937 random(seed);
+    std::string to_server, to_client;
+    for (int i = 0; i < 100; ++i) {
+      if (random() % 5 == 0) {
+        SSL_key_update(pair.client.ssl(),
+                       random() % 2 == 0 ? SSL_KEY_UPDATE_REQUESTED : SSL_KEY_UPDATE_NOT_REQUESTED);
+      }
+      std::string text(1 + random() % (random() % 10 == 0 ? 40'000 : 200),
+                       static_cast<char>('a' + i % 26));
+      if (random() % 2 == 0) {
+        pair.client.write(text);
+        to_server += text;
+      } else {
+        pair.say(text);
+        to_client += text;
+      }
+      pair.run();
+    }
+    EXPECT_EQ(pair.heard, to_server);
+    EXPECT_EQ(pair.said, to_client);
+  }
+}
+
+TEST(TlsCodec, TellsHowTheConnectionEnded) {
+  const auto context = context_of({.identities = {identity_of(localhost())}});
+  const auto clients = client_context();
+  for (const bool detach : {true, false}) {
+    Pair pair(clients.get(),
+              context_of({.identities = {identity_of(localhost())}, .detach = detach}));
+    pair.run();
+    std::vector<std::byte> out(pair.codec.sealed_bytes_max(0));
+    out.resize(pair.codec.seal_end(pair.engine, TlsAlert::kCloseNotify, out.data()));
+    pair.client.input(out);
+    pair.client.read();
+    EXPECT_NE(SSL_get_shutdown(pair.client.ssl()) & SSL_RECEIVED_SHUTDOWN, 0);
+    SSL_shutdown(pair.client.ssl());
+    pair.run();
+    EXPECT_EQ(pair.end, Kind::kClosed);
+  }
+}
+
+TEST(TlsCodec, RefusesWhatIsNoTls) {
+  const auto context = context_of({.identities = {identity_of(localhost())}});
+  TlsEngine engine;
+  TlsCodec codec;
+  codec.begin(context);
+  std::string text = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+  MutableBytes input(reinterpret_cast<std::byte*>(text.data()), text.size());
+  std::vector<std::byte> scratch;
+  EXPECT_EQ(codec.next(engine, input, scratch).kind, Kind::kFailed);
+  codec.end(engine);
+}
+
+TEST(TlsContext, ChoosesTheCertificateByName) {
+  const Identity other("other.example");
+  const auto context = context_of({.identities = {identity_of(localhost()), identity_of(other)}});
+  const auto clients = client_context();
+  for (const auto& [asked, got] :
+       {std::pair{"other.example", "other.example"}, std::pair{"localhost", "localhost"},
+        std::pair{"nobody.example", "localhost"}}) {
+    Pair pair(clients.get(), context);
+    SSL_set_tlsext_host_name(pair.client.ssl(), asked);
+    pair.run();
+    EXPECT_TRUE(pair.codec.is_detached());
+    char name[64] = {};
+    X509* peer = SSL_get0_peer_certificate(pair.client.ssl());
+    X509_NAME_get_text_by_NID(X509_get_subject_name(peer), NID_commonName, name, sizeof name);
+    EXPECT_STREQ(name, got);
+  }
+}
+
+TEST(TlsContext, SaysWhichFileIsWrong) {
+  const Identity other("other.example");
+  auto identity = identity_of(localhost(), "a.pem");
+  identity.key_pem = pem_of(other.key.get());
+  const auto mixed = TlsContext::make({.identities = {identity}});
+  ASSERT_FALSE(mixed);
+  EXPECT_NE(mixed.error().message.find("a.pem"), std::string::npos);
+  const auto empty = TlsContext::make({.identities = {{"", "", "b.pem"}}});
+  ASSERT_FALSE(empty);
+  EXPECT_NE(empty.error().message.find("b.pem"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace holdfast::protocol
