@@ -91,6 +91,15 @@ MetricFamily gauge(const char* name, const char* help, double value) {
   return {name, help, MetricType::Gauge, {metric(MetricType::Gauge, value)}};
 }
 
+// Of all workers, and of what no worker did.
+std::uint64_t value_of(const server::Cluster& cluster, const Plain& plain) {
+  const double of_workers =
+      sum(cluster, [&](const Counters& c) { return (c.*plain.counter).read(); });
+  const bool is_lost = plain.counter == &Counters::publications_lost;
+  return static_cast<std::uint64_t>(of_workers) +
+         (is_lost ? cluster.publications_lost_elsewhere() : 0);
+}
+
 template <std::size_t N>
 MetricFamily by_reason(const server::Cluster& cluster, const char* name, const char* help,
                        std::array<Counter, N> Counters::* counters,
@@ -154,7 +163,7 @@ std::string metrics_text(const server::Cluster& cluster) {
   std::vector<MetricFamily> families;
   families.push_back(connections_by_worker(cluster));
   for (const Plain& plain : kPlain) {
-    const double value = sum(cluster, [&](const Counters& c) { return (c.*plain.counter).read(); });
+    const auto value = static_cast<double>(value_of(cluster, plain));
     families.push_back({plain.name, plain.help, plain.type, {metric(plain.type, value)}});
   }
   families.push_back(by_reason(cluster, "holdfast_refused_total",
@@ -206,8 +215,7 @@ std::string stats_json(const server::Cluster& cluster) {
   out["io"] = cluster.io_name();
   constexpr std::string_view kPrefix = "holdfast_";
   for (const Plain& plain : kPlain) {
-    out[plain.name + kPrefix.size()] = static_cast<std::uint64_t>(
-        sum(cluster, [&](const Counters& c) { return (c.*plain.counter).read(); }));
+    out[plain.name + kPrefix.size()] = value_of(cluster, plain);
   }
   for (std::size_t i = 0; i < server::kRefusalNames.size(); ++i) {
     out["refused"][std::string(server::kRefusalNames[i])] = static_cast<std::uint64_t>(

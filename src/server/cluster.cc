@@ -305,7 +305,9 @@ void Cluster::stop() {
 bool Cluster::publish(std::string_view topic, MessageKind kind, std::span<const std::byte> payload,
                       const PublishOptions& options) {
   if (broker_ == nullptr) return false;  // not started yet: nobody is there
-  return broker_->publish(make_publication(topic, kind, payload, options)) == 0;
+  const std::uint32_t refused = broker_->publish(make_publication(topic, kind, payload, options));
+  if (refused > 0) publications_lost_.fetch_add(refused, std::memory_order_relaxed);
+  return refused == 0;
 }
 
 bool Cluster::post(PeerId peer, std::function<void(Peer&)> act) {

@@ -57,6 +57,11 @@ class Cluster final : public Publisher {
   const std::string& io_name() const { return io_name_; }
   std::uint64_t connections() const;
   std::uint64_t descriptors() const;  // connections in any state
+  // Refused by full mailboxes, of those that came from no worker's thread but through publish().
+  std::uint64_t publications_lost_elsewhere() const {
+    return publications_lost_.load(std::memory_order_relaxed) +
+           admin_counters_.publications_lost.read();
+  }
   bool is_draining() const { return admission_ != nullptr && admission_->is_draining(); }
   std::uint64_t descriptor_limit() const { return descriptor_limit_; }
 
@@ -101,6 +106,7 @@ class Cluster final : public Publisher {
   std::vector<std::string> addresses_;
   std::string admin_address_;
   std::string io_name_;
+  std::atomic<std::uint64_t> publications_lost_{0};  // by many threads
   std::atomic<bool> drain_asked_{false};
   std::atomic<bool> stop_asked_{false};
 };
