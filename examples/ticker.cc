@@ -3,9 +3,10 @@
 //
 //   ticker [ADDR:PORT [SYMBOLS [TICKS_PER_SECOND]]]      ws://ADDR:PORT/ticker
 //
-// A client says "subscribe SYM7" or "unsubscribe SYM7"; it gets the present price at once, then
-// {"symbol":"SYM7","price":101.25,"tick":8713} whenever it changed, the last value alone
-// (conflation): what was overtaken within one 30th of a second is never sent.
+// A client says "subscribe SYM7", "subscribe all", or "unsubscribe" and either; it gets the present
+// price at once, then {"symbol":"SYM7","price":101.25,"tick":8713} whenever it changed. The
+// exchange publishes every change; the server gathers them for a 30th of a second, and of each key
+// sends the newest alone (conflation). What nobody subscribed to costs next to nothing.
 
 #include <atomic>
 #include <chrono>
@@ -21,7 +22,7 @@
 
 using namespace holdfast;
 
-// The last price of each symbol. The feed's thread writes; any thread reads.
+// The last price of each symbol, for those who come. The feed's thread writes; any thread reads.
 class Board {
  public:
   explicit Board(std::size_t symbols) : places_(symbols) {}
@@ -64,6 +65,11 @@ class Board {
   std::vector<Place> places_;
 };
 
+// Every change goes to the topic of its symbol, and to this one with the symbol as its key.
+constexpr std::string_view kAll = "all";
+constexpr SubscribeOptions kThirtyTimesASecond{.window = std::chrono::milliseconds(33),
+                                               .conflate = true};
+
 class Ticker final : public Handler {
  public:
   explicit Ticker(const Board& board) : board_(board) {}
@@ -72,22 +78,24 @@ class Ticker final : public Handler {
     const std::string_view text = as_text(payload);
     const std::size_t space = text.find(' ');
     const std::string_view verb = text.substr(0, space);
-    const auto symbol =
-        board_.find(space == std::string_view::npos ? std::string_view() : text.substr(space + 1));
-    if (!symbol || (verb != "subscribe" && verb != "unsubscribe"))
-      return peer.send(R"({"error":"say subscribe SYM<n> or unsubscribe SYM<n>"})");
-    if (verb == "unsubscribe") return peer.unsubscribe(Board::name_of(*symbol));
+    const std::string_view name =
+        space == std::string_view::npos ? std::string_view() : text.substr(space + 1);
+    const auto symbol = board_.find(name);
+    if ((!symbol && name != kAll) || (verb != "subscribe" && verb != "unsubscribe"))
+      return peer.send(R"({"error":"say subscribe or unsubscribe, and SYM<n> or all"})");
+    if (verb == "unsubscribe") return peer.unsubscribe(name);
     // Subscribed first: a change in between comes twice rather than never.
-    peer.subscribe(Board::name_of(*symbol));
-    peer.send(board_.text(*symbol));
+    peer.subscribe(name, kThirtyTimesASecond);
+    if (symbol) return peer.send(board_.text(*symbol));
+    for (std::size_t i = 0; i < board_.size(); ++i) peer.send(board_.text(i));
   }
 
  private:
   const Board& board_;
 };
 
-// A stand-in for an exchange: prices walk at random.
-void feed(std::stop_token stop, Board& board, unsigned ticks_per_second) {
+// A stand-in for an exchange: prices walk at random, and each step is published.
+void feed(std::stop_token stop, Board& board, unsigned ticks_per_second, Publisher& publisher) {
   constexpr auto kStep = std::chrono::milliseconds(5);
   std::minstd_rand random(1);
   std::uint64_t tick = 0;
@@ -97,24 +105,11 @@ void feed(std::stop_token stop, Board& board, unsigned ticks_per_second) {
       const std::int64_t cents =
           board.cents(symbol) + static_cast<std::int64_t>(random() % 21) - 10;
       board.set(symbol, cents, ++tick);
+      const std::string name = Board::name_of(symbol), text = board.text(symbol);
+      publisher.publish(name, text);
+      publisher.publish(kAll, text, {.key = name});
     }
     std::this_thread::sleep_until(due + kStep);
-  }
-}
-
-// Thirty times a second: what changed since the last time, once, whatever happened to it in
-// between.
-void publish(std::stop_token stop, const Board& board, Publisher& publisher) {
-  constexpr auto kPeriod = std::chrono::microseconds(33'333);
-  std::vector<std::uint64_t> told(board.size());
-  for (auto due = std::chrono::steady_clock::now(); !stop.stop_requested(); due += kPeriod) {
-    for (std::size_t symbol = 0; symbol < board.size(); ++symbol) {
-      const std::uint64_t tick = board.tick(symbol);
-      if (tick == told[symbol]) continue;
-      told[symbol] = tick;
-      publisher.publish(Board::name_of(symbol), board.text(symbol));
-    }
-    std::this_thread::sleep_until(due + kPeriod);
   }
 }
 
@@ -126,9 +121,8 @@ int main(int argc, char** argv) {
 
   Server server(options_from(argc, argv));
   server.route("/ticker", std::make_shared<Ticker>(board));
-  const std::jthread exchange(feed, std::ref(board), ticks_per_second);
-  std::jthread publishing;
+  std::jthread exchange;
   return run(server, [&] {
-    publishing = std::jthread(publish, std::cref(board), std::ref(server.publisher()));
+    exchange = std::jthread(feed, std::ref(board), ticks_per_second, std::ref(server.publisher()));
   });
 }

@@ -224,6 +224,23 @@ class Ticker(unittest.TestCase):
                         hear(peer)
             self.assertEqual(ticker.end(), 0)
 
+    def test_of_all_symbols_each_comes_conflated_under_its_key(self):
+        with Example("ticker", 10, 20000) as ticker:
+            with Peer(ticker, "/ticker") as peer:
+                say(peer, "subscribe all")
+                for number in range(10):
+                    self.assertIn(f'"symbol":"SYM{number}"', hear(peer))
+                told, began = {}, time.monotonic()
+                while time.monotonic() - began < 1:
+                    match = re.fullmatch(r'\{"symbol":"(SYM\d)","price":-?\d+\.\d\d,"tick":(\d+)\}', hear(peer))
+                    told.setdefault(match[1], []).append(int(match[2]))
+                self.assertEqual(len(told), 10)
+                for ticks in told.values():
+                    self.assertEqual(ticks, sorted(set(ticks)))
+                    self.assertLess(len(ticks), 31 + 5)
+                    self.assertGreater(len(ticks), 8, "even a noisy machine")
+            self.assertEqual(ticker.end(), 0)
+
 
 class FirstHandler(unittest.TestCase):
     def test_the_room_of_the_guide_works(self):
