@@ -13,36 +13,32 @@ constexpr std::uint32_t kListed = 1u << 31;
 
 TopicIndex::TopicIndex(std::uint32_t subscribers, TopicListener* listener)
     : listener_(listener),
-      chosen_(static_cast<std::uint32_t*>(std::calloc(subscribers, sizeof(std::uint32_t)))) {
+      chosen_(static_cast<std::uint32_t*>(std::calloc(subscribers, sizeof(std::uint32_t)))),
+      ids_(0, Hash{&topics_}, IsSame{&topics_}) {
   CHECK(chosen_ != nullptr);
 }
 
-TopicIndex::~TopicIndex() {
-  for (const Topic& topic : topics_) {
-    if (topic.subscribers != nullptr) roaring_bitmap_free(topic.subscribers);
-  }
-  std::free(chosen_);
-}
+TopicIndex::~TopicIndex() { std::free(chosen_); }
 
 std::uint32_t TopicIndex::id_of(std::string_view topic) {
-  if (const auto found = ids_.find(topic); found != ids_.end()) return found->second;
+  if (const auto found = ids_.find(topic); found != ids_.end()) return *found;
   std::uint32_t id;
   if (free_ids_.empty()) {
     id = static_cast<std::uint32_t>(topics_.size());
-    topics_.push_back({std::string(topic), roaring_bitmap_create()});
+    topics_.push_back({.name = std::string(topic)});
   } else {
     id = free_ids_.back();
     free_ids_.pop_back();
-    topics_[id] = {std::string(topic), roaring_bitmap_create()};
+    topics_[id].name = topic;
   }
-  ids_.emplace(topic, id);
+  ids_.insert(id);
   if (listener_ != nullptr) listener_->topic_began(topic);
   return id;
 }
 
 bool TopicIndex::subscribe(std::uint32_t subscriber, std::string_view topic) {
   const std::uint32_t id = id_of(topic);
-  if (!roaring_bitmap_add_checked(topics_[id].subscribers, subscriber)) return false;
+  if (!topics_[id].subscribers.add(subscriber)) return false;
   remember(subscriber, id);
   return true;
 }
@@ -50,10 +46,9 @@ bool TopicIndex::subscribe(std::uint32_t subscriber, std::string_view topic) {
 bool TopicIndex::unsubscribe(std::uint32_t subscriber, std::string_view topic) {
   const auto found = ids_.find(topic);
   if (found == ids_.end()) return false;
-  const std::uint32_t id = found->second;
-  if (!roaring_bitmap_contains(topics_[id].subscribers, subscriber)) return false;
+  const std::uint32_t id = *found;
+  if (!leave(subscriber, id)) return false;
   forget(subscriber, id);
-  leave(subscriber, id);
   return true;
 }
 
@@ -61,7 +56,10 @@ void TopicIndex::unsubscribe_all(std::uint32_t subscriber) {
   const std::uint32_t chosen = chosen_[subscriber];
   if (chosen == 0) return;
   chosen_[subscriber] = 0;
-  if ((chosen & kListed) == 0) return leave(subscriber, chosen - 1);
+  if ((chosen & kListed) == 0) {
+    leave(subscriber, chosen - 1);
+    return;
+  }
   const std::uint32_t place = chosen & ~kListed;
   for (const std::uint32_t id : lists_[place]) leave(subscriber, id);
   std::vector<std::uint32_t>().swap(lists_[place]);
@@ -79,8 +77,7 @@ std::vector<std::string_view> TopicIndex::topics_of(std::uint32_t subscriber) co
 
 std::uint64_t TopicIndex::subscriber_count(std::string_view topic) const {
   const auto found = ids_.find(topic);
-  return found == ids_.end() ? 0
-                             : roaring_bitmap_get_cardinality(topics_[found->second].subscribers);
+  return found == ids_.end() ? 0 : topics_[*found].subscribers.size();
 }
 
 void TopicIndex::remember(std::uint32_t subscriber, std::uint32_t id) {
@@ -119,16 +116,16 @@ void TopicIndex::forget(std::uint32_t subscriber, std::uint32_t id) {
   }
 }
 
-// The last one out takes the topic with it.
-void TopicIndex::leave(std::uint32_t subscriber, std::uint32_t id) {
+// The last one out takes the topic with it. False when it was not in.
+bool TopicIndex::leave(std::uint32_t subscriber, std::uint32_t id) {
   Topic& topic = topics_[id];
-  roaring_bitmap_remove(topic.subscribers, subscriber);
-  if (!roaring_bitmap_is_empty(topic.subscribers)) return;
-  roaring_bitmap_free(topic.subscribers);
-  ids_.erase(topic.name);
+  if (!topic.subscribers.remove(subscriber)) return false;
+  if (!topic.subscribers.is_empty()) return true;
+  ids_.erase(ids_.find(id));
   if (listener_ != nullptr) listener_->topic_ended(topic.name);
-  topic = {{}, nullptr};
+  topic = {};
   free_ids_.push_back(id);
+  return true;
 }
 
 }  // namespace holdfast::topics

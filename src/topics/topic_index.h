@@ -3,9 +3,10 @@
 // Who, on this worker, wants which topic. Subscribers are small numbers (a worker uses descriptor
 // numbers).
 //
-//   topic ──► compressed bitmap of subscribers (2 bytes each while few, 8 KiB a 65,536-block when
-//   many), walked in rising order subscriber ──► 4 bytes: nothing, its one topic, or a list of
-//   topics kept aside
+//   topic      ──► the set of its subscribers (subscriber_set.h), walked in rising order
+//   subscriber ──► 4 bytes: nothing, its one topic, or a list of topics kept aside
+//
+// A topic costs some 60 bytes beyond its subscribers; a name of more than 15 bytes is kept once.
 
 #include <cstdint>
 #include <cstdlib>
@@ -14,8 +15,10 @@
 #include <string_view>
 #include <vector>
 
-#include <roaring/roaring.h>
-#include <boost/unordered/unordered_flat_map.hpp>
+#include <boost/container_hash/hash.hpp>
+#include <boost/unordered/unordered_flat_set.hpp>
+
+#include "topics/subscriber_set.h"
 
 namespace holdfast::topics {
 
@@ -46,20 +49,13 @@ class TopicIndex {
   template <class Visit>
   void for_each(std::string_view topic, Visit visit) const {
     const auto found = ids_.find(topic);
-    if (found == ids_.end()) return;
-    roaring_iterate(
-        topics_[found->second].subscribers,
-        [](std::uint32_t subscriber, void* argument) {
-          (*static_cast<Visit*>(argument))(subscriber);
-          return true;
-        },
-        &visit);
+    if (found != ids_.end()) topics_[*found].subscribers.for_each(visit);
   }
   // Calls visit(topic, subscribers) for each topic, in no order. `visit` changes nothing here.
   template <class Visit>
   void for_each_topic(Visit visit) const {
-    for (const auto& [name, id] : ids_)
-      visit(std::string_view(name), roaring_bitmap_get_cardinality(topics_[id].subscribers));
+    for (const std::uint32_t id : ids_)
+      visit(std::string_view(topics_[id].name), topics_[id].subscribers.size());
   }
   // The topics of one subscriber, in the order in which it subscribed; views that live until the
   // next change.
@@ -69,26 +65,39 @@ class TopicIndex {
 
  private:
   struct Topic {
-    std::string name;
-    roaring_bitmap_t* subscribers;  // null: this place is free
+    std::string name = {};
+    SubscriberSet subscribers = {};  // empty: this place is free
   };
+  using Topics = std::vector<Topic>;
+  // An id stands in the set for its topic's name, which is kept in `topics` alone.
   struct Hash {
     using is_transparent = void;
     using is_avalanching = void;
-    std::size_t operator()(std::string_view text) const {
-      return boost::hash<std::string_view>()(text);
+    const Topics* topics;
+    std::size_t operator()(std::string_view name) const {
+      return boost::hash<std::string_view>()(name);
     }
+    std::size_t operator()(std::uint32_t id) const { return (*this)((*topics)[id].name); }
+  };
+  struct IsSame {
+    using is_transparent = void;
+    const Topics* topics;
+    bool operator()(std::uint32_t left, std::uint32_t right) const { return left == right; }
+    bool operator()(std::string_view name, std::uint32_t id) const {
+      return (*topics)[id].name == name;
+    }
+    bool operator()(std::uint32_t id, std::string_view name) const { return (*this)(name, id); }
   };
 
   std::uint32_t id_of(std::string_view topic);
   void remember(std::uint32_t subscriber, std::uint32_t id);
   void forget(std::uint32_t subscriber, std::uint32_t id);
-  void leave(std::uint32_t subscriber, std::uint32_t id);
+  bool leave(std::uint32_t subscriber, std::uint32_t id);
 
   TopicListener* listener_;
   std::uint32_t* chosen_;  // 0: none; id + 1: one topic; kListed | place: lists_[place]
-  boost::unordered_flat_map<std::string, std::uint32_t, Hash, std::equal_to<>> ids_;
-  std::vector<Topic> topics_;
+  Topics topics_;
+  boost::unordered_flat_set<std::uint32_t, Hash, IsSame> ids_;
   std::vector<std::uint32_t> free_ids_;
   std::vector<std::vector<std::uint32_t>> lists_;
   std::vector<std::uint32_t> free_lists_;
