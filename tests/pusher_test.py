@@ -131,6 +131,24 @@ class Protocol(unittest.TestCase):
                 self.assertEqual(post(server.address, signed("/apps/1/events", "POST", bad), bad).status, 400, bad)
 
 
+class Idempotency(unittest.TestCase):
+    def test_a_request_that_comes_again_with_its_key_publishes_nothing_twice(self):
+        with Server() as server, Client(server) as client:
+            client.socket_id()
+            client.join("news")
+
+            def publish_once(data, key):
+                body = json.dumps({"name": "event", "channel": "news", "data": data}).encode()
+                return post(server.address, signed("/apps/1/events", "POST", body), body, extra=f"Idempotency-Key: {key}\r\n")
+
+            self.assertNotIn("idempotency-replayed", publish_once("1", "a").headers)
+            self.assertEqual(publish_once("1", "a").headers["idempotency-replayed"], "true")
+            self.assertEqual(publish_once("x" * 20_000, "b").status, 413)
+            self.assertEqual(publish_once("2", "b").status, 200)
+            self.assertEqual([client.hear()["data"], client.hear()["data"]], ["1", "2"])
+            self.assertEqual(publish_once("3", "k" * 256).status, 400)
+
+
 class Hooks:
     """An app's server: takes webhooks, refuses the first `refusals` of them."""
 

@@ -187,14 +187,34 @@ std::optional<Reply> HttpApi::request(const Request& request, Publisher&) {
   const std::string name = percent_decode(next());
   const std::string_view detail = next();
   if (!rest.empty()) return say(404, "there is nothing at this path");
-  if (what == "events" && name.empty() && is_post) return events(call);
-  if (what == "batch_events" && name.empty() && is_post) return batch_events(call);
+  if (what == "events" && name.empty() && is_post) {
+    return once(call, request.header("Idempotency-Key"), &HttpApi::events);
+  }
+  if (what == "batch_events" && name.empty() && is_post) {
+    return once(call, request.header("Idempotency-Key"), &HttpApi::batch_events);
+  }
   if (what == "channels" && is_get && name.empty()) return channels(call);
   if (what == "channels" && is_get && detail.empty()) return channel(call, name);
   if (what == "channels" && is_get && detail == "users") return users(call, name);
   if (what == "users" && is_post && detail == "terminate_connections")
     return terminate_connections(call, name);
   return say(is_get || is_post ? 404 : 405, "there is nothing at this path for this method");
+}
+
+Reply HttpApi::once(const Call& call, const std::optional<std::string_view>& key,
+                    Reply (HttpApi::*publish)(const Call&)) {
+  if (!key) return (this->*publish)(call);
+  if (key->empty() || key->size() > RecentKeys::kKeyBytesMax) {
+    return say(400, fmt::format("Idempotency-Key has 1 to {} bytes", RecentKeys::kKeyBytesMax));
+  }
+  if (!recent_keys_.add(call.app.id, *key, hub_->now())) {
+    Reply reply = answer(Json::object());
+    reply.headers = {{"Idempotency-Replayed", "true"}};
+    return reply;
+  }
+  Reply reply = (this->*publish)(call);
+  if (reply.status != 200) recent_keys_.forget(call.app.id, *key);
+  return reply;
 }
 
 Reply HttpApi::events(const Call& call) {

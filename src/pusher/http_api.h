@@ -10,6 +10,7 @@
 #include "holdfast/handler.h"
 #include "pusher/hub.h"
 #include "pusher/query.h"
+#include "pusher/recent_keys.h"
 
 namespace holdfast::pusher {
 
@@ -31,6 +32,9 @@ class HttpApi final : public Handler {
 
   // Nothing when the request is signed as it should be.
   std::optional<Reply> check(const Request& request, const App& app, const Query& query) const;
+  // Publishes once, however often a request with this Idempotency-Key comes.
+  Reply once(const Call& call, const std::optional<std::string_view>& key,
+             Reply (HttpApi::*publish)(const Call&));
   Reply events(const Call& call);
   Reply batch_events(const Call& call);
   Reply channels(const Call& call);
@@ -39,6 +43,7 @@ class HttpApi final : public Handler {
   Reply terminate_connections(const Call& call, std::string_view user);
 
   std::shared_ptr<Hub> hub_;
+  RecentKeys recent_keys_;
 };
 
 }  // namespace holdfast::pusher
