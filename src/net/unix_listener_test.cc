@@ -64,8 +64,8 @@ TEST_F(UnixListenerTest, HasItsPermissionsAndLosesItsNameAtTheEnd) {
 }
 
 TEST_F(UnixListenerTest, TakesTheNameOfAServerThatDied) {
-  const auto* dead = UnixListener::open(path_, 0600, 16).value().release();
-  dead->close();
+  const auto dead = UnixListener::open(path_, 0600, 16).value();
+  dead->close();  // and its name stays
   ASSERT_TRUE(std::filesystem::exists(path_));
   const auto listener = UnixListener::open(path_, 0600, 16);
   ASSERT_TRUE(listener) << listener.error().message;
