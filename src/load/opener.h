@@ -39,7 +39,7 @@ class Opener {
   // When the next one is due; kNever where there is none.
   Instant next_due() const {
     Instant due = kNever;
-    if (fresh_ < connections_) due = pacer_ ? pacer_->next_due() : Instant::min();
+    if (fresh_ < connections_) due = pacer_ ? pacer_->next_due() : Instant();
     if (!retries_.empty()) due = std::min(due, retries_.front().when);
     return due;
   }

@@ -74,7 +74,10 @@ std::uint8_t& EpollLoop::flags(Descriptor descriptor) {
 // What is left until then; nothing for kNever.
 std::optional<timespec> EpollLoop::sleep_until(Instant deadline) const {
   if (deadline == kNever) return std::nullopt;
-  const auto left = std::clamp<Duration>(deadline - now_, Duration(0), kSleepMax).count();
+  // Compared first: from a deadline long ago, as that of what is due at once, nothing can be taken.
+  const Duration sleep =
+      deadline <= now_ ? Duration(0) : std::min<Duration>(deadline - now_, kSleepMax);
+  const auto left = sleep.count();
   return timespec{left / 1'000'000'000, left % 1'000'000'000};
 }
 
