@@ -149,6 +149,40 @@ class Idempotency(unittest.TestCase):
             self.assertEqual(publish_once("3", "k" * 256).status, 400)
 
 
+class Commands(unittest.TestCase):
+    def test_a_terminal_publishes_and_subscribes(self):
+        with Server() as server:
+            address = "%s:%d" % server.address
+            listener = subprocess.Popen([HOLDFAST, "subscribe", "news", "private-a", "presence-b", "--count", "3", "--server", address],
+                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            joined = [listener.stderr.readline() for _ in range(3)]
+            self.assertEqual(joined, ["on news\n", "on private-a\n", "on presence-b\n"])
+            for channel in ("news", "private-a", "presence-b"):
+                done = run("publish", channel, "greeting", '{"text":"hello"}', "--server", address)
+                self.assertEqual(done.returncode, 0, done.stderr)
+            out, errors = listener.communicate(timeout=10)
+            self.assertEqual(listener.returncode, 0, errors)
+            self.assertEqual(out.splitlines(), [f'{channel}\tgreeting\t{{"text":"hello"}}' for channel in ("news", "private-a", "presence-b")])
+            wrong = run("publish", "news", "x", "y", "--server", address, "--app", "1:app-key:wrong")
+            self.assertEqual(wrong.returncode, 1)
+            self.assertIn("HTTP 401", wrong.stderr)
+
+    def test_a_new_key_is_an_app_that_a_reload_puts_in_force(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "holdfast.toml"
+            path.write_text("")
+            with Server("--config", path) as server:
+                path.write_text(run("key", "new").stdout)
+                key = [line.split('"')[1] for line in path.read_text().splitlines() if line.startswith("key")][0]
+                done = run("reload", "--pid", server.process.pid)
+                self.assertEqual(done.returncode, 0, done.stderr)
+                server.wait_for_log("apps reloaded")
+                with Client(server, key) as client:
+                    self.assertEqual(client.hear()["event"], "pusher:connection_established")
+                with Client(server) as client:
+                    self.assertEqual(client.hear()["data"]["code"], 4001)
+
+
 class Hooks:
     """An app's server: takes webhooks, refuses the first `refusals` of them."""
 

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "commands/channel_commands.h"
 #include "commands/docs_command.h"
 #include "commands/doctor_command.h"
 #include "commands/help_text.h"
@@ -33,6 +34,9 @@ constexpr std::string_view kOverview =
     "held\n"
     "  holdfast report A.json B.json                join the reports of several load machines\n"
     "  holdfast plan --connections 600000           memory, CPU, bandwidth and price of so many\n"
+    "  holdfast key new                             make an app for the Pusher protocol\n"
+    "  holdfast publish CHANNEL EVENT DATA          and speak to its channels: publish, subscribe\n"
+    "  holdfast reload                              let a server read its apps again\n"
     "\n"
     "`holdfast COMMAND --help` tells the options of each; `holdfast --version` what this build and "
     "kernel can do.\n";
@@ -107,6 +111,7 @@ int run(int argc, char** argv) {
   add_doctor_command(app, exit_code);
   add_plan_command(app, exit_code);
   add_report_command(app, exit_code);
+  add_channel_commands(app, exit_code);
   add_docs_command(app, exit_code);
   app.require_subcommand(0, 1);
   // Last: a subcommand takes over its parent's formatter when it is added, and they share
