@@ -79,6 +79,15 @@ struct Options {
   Milliseconds topic_window{0};  // /topics/<name>: messages that come within so long leave in one
                                  // write; 0 = at once; ..1 s
 
+  // --- TLS
+  // Certificate chains as PEM files, and the private key of each, in the same order. Any: every
+  // listener with a port speaks TLS, unless it says ",tls=off". Clients choose by name (SNI); the
+  // first serves those that name nobody we know. Read again by Server::reload_certificates().
+  std::vector<std::string> tls_cert = {};
+  std::vector<std::string> tls_key = {};
+  bool tls12 = false;  // TLS 1.2 too; such a connection costs some 13 KiB more than one of TLS 1.3
+  bool tls_attached = false;  // leave every connection with OpenSSL: 14 KiB each in place of 128 B
+
   // --- compression (RFC 7692)
   // Whether permessage-deflate is agreed on with peers that offer it. kOn: without context
   // takeover, so that an idle peer owns no stream. kTakeover: each peer keeps its windows between

@@ -60,6 +60,9 @@ class Server {
 
   // Any thread: refuses newcomers and closes the open ones with 1001, evenly over
   // Options::drain_time.
+  // Reads tls_cert and tls_key again: handshakes from now on use what is there, connections stay as
+  // they are. What is wrong with them leaves the old ones in force and is returned. Any thread.
+  std::optional<std::string> reload_certificates();
   void drain();
   bool is_drained() const;  // no connection is left
   std::uint64_t connections() const;

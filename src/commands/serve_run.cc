@@ -14,6 +14,7 @@
 #include "holdfast/admin.h"
 #include "holdfast/server.h"
 #include "net/clock.h"
+#include "protocol/tls_context.h"
 
 namespace holdfast::commands {
 namespace {
@@ -74,12 +75,23 @@ void reload(ServeChannels& channels) {
   }
 }
 
-void hold(const Server& server, ServeChannels& channels) {
+void reload_certificates(Server& server) {
+  if (const auto problem = server.reload_certificates()) {
+    log(LogLevel::kError, "certificates not reloaded, those of before stay: " + *problem);
+  } else {
+    log(LogLevel::kInfo, "certificates reloaded");
+  }
+}
+
+void hold(Server& server, ServeChannels& channels, bool has_certificates) {
   Instant status_due = net::monotonic_now();
   while (true) {
     const int signal = next_signal(kTickInterval);
     channels.tick();
-    if (signal == SIGHUP) reload(channels);
+    if (signal == SIGHUP) {
+      reload(channels);
+      if (has_certificates) reload_certificates(server);
+    }
     if (is_end(signal)) {
       log(LogLevel::kInfo, "draining",
           {{"signal", std::string(name_of(signal))},
@@ -117,6 +129,7 @@ int drain(Server& server, const ServeSettings& settings) {
 
 int serve(const ServeConfiguration& configuration) {
   const ServeSettings& settings = configuration.settings;
+  protocol::use_cleansing_allocator();  // before anything of OpenSSL is
   start_log(settings.log_level, settings.log_format);
   for (const std::string& warning : configuration.warnings) log(LogLevel::kWarning, warning);
 
@@ -139,7 +152,7 @@ int serve(const ServeConfiguration& configuration) {
   }
   for (const std::string& warning : server.warnings()) log(LogLevel::kWarning, warning);
   tell_ready(server);
-  hold(server, *channels);
+  hold(server, *channels, !settings.tls_cert.empty());
   const int exit_code = drain(server, settings);
   server.stop();
   return exit_code;

@@ -313,7 +313,7 @@ TEST(TlsContext, SaysWhichFileIsWrong) {
   const auto mixed = TlsContext::make({.identities = {identity}});
   ASSERT_FALSE(mixed);
   EXPECT_NE(mixed.error().message.find("a.pem"), std::string::npos);
-  const auto empty = TlsContext::make({.identities = {{"", "", "b.pem"}}});
+  const auto empty = TlsContext::make({.identities = {TlsIdentity("", "", "b.pem")}});
   ASSERT_FALSE(empty);
   EXPECT_NE(empty.error().message.find("b.pem"), std::string::npos);
 }

@@ -123,6 +123,8 @@ bool use_cleansing_allocator() {
   return CRYPTO_set_mem_functions(allocate, reallocate, cleanse_and_free) == 1;
 }
 
+TlsIdentity::~TlsIdentity() { OPENSSL_cleanse(key_pem.data(), key_pem.size()); }
+
 void TlsContext::FreeContext::operator()(ssl_ctx_st* context) const { SSL_CTX_free(context); }
 TlsContext::~TlsContext() = default;
 

@@ -5,7 +5,7 @@
 
 #include <memory>
 #include <string>
-#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -15,10 +15,20 @@ struct ssl_ctx_st;
 namespace holdfast::protocol {
 
 // One certificate as PEM: the leaf and behind it whoever signed it; and the leaf's private key.
+// The key is overwritten when this ends.
 struct TlsIdentity {
   std::string chain_pem;
   std::string key_pem;
   std::string name;  // for errors: the file it came from
+
+  TlsIdentity() = default;
+  TlsIdentity(std::string chain, std::string key, std::string file)
+      : chain_pem(std::move(chain)), key_pem(std::move(key)), name(std::move(file)) {}
+  TlsIdentity(const TlsIdentity&) = default;
+  TlsIdentity(TlsIdentity&&) = default;
+  TlsIdentity& operator=(const TlsIdentity&) = default;
+  TlsIdentity& operator=(TlsIdentity&&) = default;
+  ~TlsIdentity();
 };
 
 struct TlsPolicy {

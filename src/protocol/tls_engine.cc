@@ -146,7 +146,7 @@ TlsEngine::Slot& TlsEngine::slot_for(TlsSuite suite, const TlsSecret& secret, Us
     ++hits_;
     return shared;
   }
-  if (kept_max_ != 0 && was_seen(secret)) {
+  if (kept_max_ != 0 && was_seen(secret, use)) {
     if (kept_.empty()) kept_.resize(kept_max_);
     Slot& oldest = oldest_of(set_of(secret));
     oldest.used = tick_;
@@ -157,12 +157,13 @@ TlsEngine::Slot& TlsEngine::slot_for(TlsSuite suite, const TlsSecret& secret, Us
   return shared;
 }
 
-// Whether it was used lately; from now on it was.
-bool TlsEngine::was_seen(const TlsSecret& secret) {
+// Whether it was used so lately; from now on it was. A new connection's tickets are opened and its
+// first answer is sealed with one secret: that is no sign of much to come.
+bool TlsEngine::was_seen(const TlsSecret& secret, Use use) {
   if (seen_.empty()) seen_.resize(kSeen);
   const std::uint64_t mark = mark_of(secret);
   std::uint32_t& seen = seen_[(mark >> 16) & (kSeen - 1)];
-  const auto present = static_cast<std::uint32_t>(mark >> 32);
+  const auto present = static_cast<std::uint32_t>(mark >> 32) ^ static_cast<std::uint32_t>(use);
   return std::exchange(seen, present) == present;
 }
 

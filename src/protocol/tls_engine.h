@@ -91,7 +91,7 @@ class TlsEngine {
   void expand(TlsSuite suite, const TlsSecret& secret, std::string_view label, MutableBytes out);
   void begin_record(Slot& slot, std::uint64_t sequence, const std::byte* header, bool sealing);
   std::span<Slot> set_of(const TlsSecret& secret);
-  bool was_seen(const TlsSecret& secret);
+  bool was_seen(const TlsSecret& secret, Use use);
   Slot& oldest_of(std::span<Slot> set) const;
 
   std::array<std::unique_ptr<evp_cipher_st, FreeAlgorithm>, kTlsSuites> algorithms_;

@@ -6,6 +6,7 @@
 #include <openssl/ssl.h>
 
 #include <string_view>
+#include <utility>
 
 #include "base/check.h"
 
@@ -122,7 +123,11 @@ std::optional<TlsRecords> TlsHandshake::check_and_take(TlsEngine& engine) {
   if (!tickets) return std::nullopt;
   const std::uint8_t fragment = SSL_SESSION_get_max_fragment_length(SSL_get0_session(ssl));
   if (fragment > TlsRecords::kFragmentCodeMax) return std::nullopt;
-  return TlsRecords(*suite, {client_secret_, 0}, {server_secret_, *tickets}, fragment);
+  TlsTraffic read{client_secret_, 0}, write{server_secret_, *tickets};
+  std::optional<TlsRecords> records(std::in_place, *suite, read, write, fragment);
+  OPENSSL_cleanse(&read, sizeof read);
+  OPENSSL_cleanse(&write, sizeof write);
+  return records;
 }
 
 // What OpenSSL wrote under the application key, which are tickets and nothing else: opening each

@@ -35,6 +35,8 @@ class Cluster final : public Publisher {
   Router& admin_router() { return admin_router_; }
 
   std::optional<std::string> start();
+  // Reads the certificates, at start and again; any thread.
+  std::optional<std::string> load_tls();
   void drain();
   void stop();
   bool publish(std::string_view topic, MessageKind kind, std::span<const std::byte> payload,
@@ -81,6 +83,7 @@ class Cluster final : public Publisher {
                                            ListenerSpec& spec);
   DeflateChoice deflate_of(const ListenerSpec& spec) const;
   WorkerSettings worker_settings() const;
+  const TlsSource* tls_of(const ListenerSpec& spec) const;
 
   Options options_;
   const Instant started_;
@@ -93,6 +96,7 @@ class Cluster final : public Publisher {
   std::uint64_t descriptor_limit_ = 0;
   std::unique_ptr<Admission> admission_;
   std::unique_ptr<Admission> admin_admission_;
+  std::unique_ptr<TlsSource> tls_;  // without certificates: null
   std::vector<std::unique_ptr<net::Waker>> wakers_;
   std::vector<std::unique_ptr<broker::Mailbox>> mailboxes_;
   std::unique_ptr<broker::Broker> broker_;

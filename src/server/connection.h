@@ -72,9 +72,11 @@ struct Connection {
   // kOpen: last byte from the peer, or the ping while kPinged. Else: when the state was entered,
   // which its deadline counts from.
   Tick since = 0;
-  State state = State::kFree;
+  State state : 7 = State::kFree;
+  bool tls : 1 = false;  // what it sends and gets is TLS, behind a PROXY header
   std::uint8_t flags = 0;
-  std::uint8_t route = 0;        // kProxyHeader: the listener's index; later the handler's
+  std::uint8_t route = 0;  // of the listener, while that matters (PROXY header, TLS handshake);
+                           // later the handler's
   std::uint8_t ending : 4 = 0;   // kClosing, kLingering: the Ending to count
   std::uint8_t deflate : 4 = 0;  // kOpen, kClosing: 0, or 1 + the window bits that
                                  // permessage-deflate lets us send with, less 8;

@@ -90,6 +90,12 @@ struct alignas(64) Counters {
   Counter deflate_agreed;          // WebSockets that agreed on permessage-deflate, ever
   Counter deflated_message_bytes;  // messages sent compressed: their payload before,
   Counter deflated_payload_bytes;  // and after
+  Counter tls_established;         // TLS handshakes that were completed, ever
+  Counter tls_resumed;             // of them, by a ticket
+  Counter tls_attached;            // of them, left with OpenSSL: TLS 1.2, or detaching is off
+  Counter tls_unexpected;          // of them, left with OpenSSL because something was not as known
+  Counter tls_failed;              // handshakes and connections that ended with a TLS alert
+  Counter tls_waited;              // handshakes that had to wait for others
   Counter bytes_received;
   Counter bytes_sent;    // handed to the transmit queue
   Counter queued_bytes;  // waiting for slow readers now

@@ -56,6 +56,13 @@ std::string deflate_text(const ListenerSpec& spec) {
   return spec.deflate ? std::string(kDeflateWords[static_cast<std::size_t>(*spec.deflate)]) : "";
 }
 
+bool read_tls(std::string_view value, ListenerSpec& spec) {
+  if (value != "on" && value != "off") return false;
+  spec.tls = value == "on";
+  return true;
+}
+std::string tls_text(const ListenerSpec& spec) { return !spec.tls ? "" : *spec.tls ? "on" : "off"; }
+
 constexpr std::array kSettings = {
     ListenerSetting{"proxy", "on|v1|v2|off", "on", "off",
                     "Each connection begins with a PROXY header (version 1, 2, or either) that "
@@ -71,6 +78,10 @@ constexpr std::array kSettings = {
                     "Compression for the peers of this listener; without it, the option deflate "
                     "holds.",
                     read_deflate, deflate_text},
+    ListenerSetting{"tls", "on|off", "on", "",
+                    "Whether its peers speak TLS; without it, those of a port do where tls-cert "
+                    "is given.",
+                    read_tls, tls_text},
 };
 
 const ListenerSetting* find_setting(std::string_view name) {

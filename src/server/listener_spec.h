@@ -23,7 +23,8 @@ struct ListenerSpec {
   std::string address;  // "127.0.0.1:8080", "[::1]:8080", "unix:/run/holdfast.sock"
   protocol::ProxyVersions proxy = protocol::ProxyVersions::kNone;
   bool ipv6_only = false;
-  std::uint32_t mode = 0660;                  // permissions of a unix socket
+  std::uint32_t mode = 0660;     // permissions of a unix socket
+  std::optional<bool> tls = {};  // nothing: where there are certificates, and it is no unix socket
   std::optional<DeflateChoice> deflate = {};  // nothing: what Options::deflate says for all
 
   bool is_unix() const;

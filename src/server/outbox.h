@@ -18,6 +18,7 @@ class Outbox {
     std::uint32_t sent = 0;   // of them, already taken by the socket
     bool droppable = false;   // a message of a topic, none of it sent
     std::uint64_t value = 0;  // what it is the newest value of; 0: of nothing
+    bool sealed = false;      // TLS records: nothing may come between them, or be sealed again
     Bytes rest() const { return bytes.bytes().subspan(sent); }
   };
 
@@ -26,7 +27,21 @@ class Outbox {
 
   void push(SharedBytes bytes, std::uint32_t sent, bool droppable, std::uint64_t value) {
     bytes_ += bytes.size() - sent;
-    entries_.push_back({std::move(bytes), sent, droppable && sent == 0, value});
+    entries_.push_back({std::move(bytes), sent, droppable && sent == 0, value, false});
+  }
+  void push_sealed(SharedBytes bytes) {
+    bytes_ += bytes.size();
+    entries_.push_back({std::move(bytes), 0, false, 0, true});
+  }
+  // Puts records in the place of the first `count` entries, which they say.
+  void replace_front(std::size_t count, SharedBytes sealed) {
+    for (; count > 0; --count) {
+      bytes_ -= entries_.front().rest().size();
+      entries_.pop_front();
+    }
+    if (sealed.size() == 0) return;
+    bytes_ += sealed.size();
+    entries_.push_front({std::move(sealed), 0, false, 0, true});
   }
   // Puts a newer value in the place of the one that waits. False when none waits that is still
   // whole.

@@ -68,6 +68,7 @@ std::uint32_t Server::workers() const { return cluster_->sizing().workers; }
 std::uint64_t Server::connections_max() const { return cluster_->sizing().connections_max; }
 std::string Server::io_name() const { return cluster_->io_name(); }
 std::vector<std::string> Server::warnings() const { return cluster_->sizing().warnings; }
+std::optional<std::string> Server::reload_certificates() { return cluster_->load_tls(); }
 void Server::drain() { cluster_->drain(); }
 bool Server::is_drained() const { return cluster_->is_draining() && cluster_->descriptors() == 0; }
 std::uint64_t Server::connections() const { return cluster_->connections(); }

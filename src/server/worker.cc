@@ -58,6 +58,7 @@ void Worker::turn() {
   run_windows();
   run_deadlines();
   if (draining_) run_drain();
+  begin_waiting();
   flush();
   leave_newcomers_to_others();
   note_turn();
@@ -76,19 +77,8 @@ void Worker::dispatch(const net::Completion& completion) {
     case Kind::kReceived: {
       Connection& connection = table_[descriptor];
       counters_.bytes_received.add(completion.bytes.size());
-      switch (connection.state) {
-        case State::kOpen:
-        case State::kClosing:
-          return take_frames(descriptor, connection, completion.bytes);
-        case State::kProxyHeader:
-          return take_proxy_header(descriptor, connection, completion.bytes);
-        case State::kRequest:
-          return take_request(descriptor, connection, completion.bytes);
-        case State::kFree:
-        case State::kLingering:
-          return;
-      }
-      return;
+      if (connection.tls) return take_ciphertext(descriptor, connection, completion.bytes);
+      return take_plaintext(descriptor, connection, completion.bytes);
     }
     case Kind::kClosed:
       if (table_[descriptor].state != State::kFree)
@@ -191,6 +181,7 @@ Instant Worker::next_due() const {
   if (const Instant pong_due = pongs_.next_due(); pong_due != kNever)
     due = std::min(due, pong_due + kPongSlack);
   if (draining_ && !is_empty()) due = std::min(due, loop_.now() + kDrainStep);
+  if (tls_ != nullptr && !tls_->waiting.empty() && may_begin_handshake()) due = loop_.now();
   return due;
 }
 

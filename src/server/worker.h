@@ -31,6 +31,7 @@
 #include "server/router.h"
 #include "server/stream_lender.h"
 #include "server/survey.h"
+#include "server/tls_table.h"
 #include "server/transmit_queue.h"
 #include "server/windows.h"
 #include "topics/topic_index.h"
@@ -64,6 +65,7 @@ struct ListenerTraits {
   protocol::ProxyVersions proxy = protocol::ProxyVersions::kNone;
   bool shared = false;                          // other workers accept from it too
   DeflateChoice deflate = DeflateChoice::kOff;  // whether its peers are offered compression
+  const TlsSource* tls = nullptr;               // its peers speak TLS; outlives the worker
 };
 
 // A message on its way to everyone who wants `topic`: copied and framed once, here. Any thread.
@@ -88,6 +90,8 @@ class Worker final : public Publisher, private topics::TopicListener {
   // At most 255.
   void add_listener(net::Descriptor listener, ListenerTraits traits = {}) {
     listeners_.push_back({listener, traits});
+    if (traits.tls != nullptr && tls_ == nullptr)
+      tls_ = std::make_unique<TlsTable>(settings_.descriptors);
   }
   bool is_empty() const { return counters_.descriptors.read() == 0; }
 
@@ -152,6 +156,21 @@ class Worker final : public Publisher, private topics::TopicListener {
   bool is_trusted(const std::optional<IpAddress>& address) const;
   bool enter_client(int descriptor, const protocol::HttpRequest& request);
   void leave_newcomers_to_others();
+  // worker_tls.cc
+  void take_plaintext(int descriptor, Connection& connection, MutableBytes bytes);
+  void take_ciphertext(int descriptor, Connection& connection, MutableBytes bytes);
+  void open_records(int descriptor, Connection& connection, MutableBytes bytes);
+  void begin_handshake(int descriptor, Connection& connection, MutableBytes bytes);
+  void begin_waiting();
+  bool may_begin_handshake() const;
+  void note_established(const protocol::TlsCodec& codec, bool resumed);
+  void note_handshake_over();
+  void fail_tls(int descriptor, Connection& connection, protocol::TlsAlert alert);
+  void submit_sealed(int descriptor);
+  void keep_sealed(int descriptor, Connection& connection, Bytes rest);
+  void seal_front(int descriptor, Outbox& outbox);
+  void say_last_word(int descriptor);
+  void forget_tls(int descriptor);
   // worker_requests.cc
   void take_request(int descriptor, Connection& connection, MutableBytes bytes);
   void take_requests(int descriptor, Connection& connection,
@@ -207,6 +226,7 @@ class Worker final : public Publisher, private topics::TopicListener {
   void prolong(int descriptor, Connection& connection, std::uint64_t taken);
   void say_the_rest(int descriptor, Connection& connection);
   void count_unanswered(const Connection& connection, Refusal reason);
+  static bool has_unsent(const Connection& connection);
   void peer_gone(int descriptor, Connection& connection, int error);
   void release(int descriptor, Connection& connection, Ending ending, std::uint16_t code);
   void expire_head(int descriptor, Connection& connection);
@@ -234,6 +254,7 @@ class Worker final : public Publisher, private topics::TopicListener {
     ListenerTraits traits;
   };
   std::vector<Listener> listeners_;
+  std::unique_ptr<TlsTable> tls_;                // from the first TLS listener on
   std::vector<broker::SharedPublication> mail_;  // of this turn
   std::unique_ptr<protocol::HttpRequestParser> spare_parser_;
   // By descriptor, 0: not counted under an address. Only with a limit per address.
@@ -246,11 +267,13 @@ class Worker final : public Publisher, private topics::TopicListener {
     int descriptor;
     std::uint32_t first;
     std::uint32_t count;
+    Bytes sealed = {};  // TLS: the records that it became
   };
   std::vector<Submission> submissions_;
   std::vector<int> resumed_;  // their sockets have room again
   // Tag of what resume() sends: it flushes at once, so no other is under way.
   static constexpr std::uint32_t kRetryTag = 0xFFFFFFFF;
+  static constexpr std::uint32_t kLastWordTag = 0xFFFFFFFE;  // whether it was taken does not matter
   std::vector<int> overfull_;  // above queue_bytes_max; dealt with after the flush, when no walk
                                // over subscribers is under way
   std::vector<int> ended_;     // to be closed or shut down after the flush

@@ -31,7 +31,9 @@ void Worker::accepted(int descriptor, net::Descriptor listener) {
 
   Connection& connection = table_.take(descriptor);
   connection.state = is_proxied ? State::kProxyHeader : State::kRequest;
-  if (is_proxied) connection.route = static_cast<std::uint8_t>(from - listeners_.begin());
+  connection.tls = traits.tls != nullptr;
+  if (is_proxied || connection.tls)
+    connection.route = static_cast<std::uint8_t>(from - listeners_.begin());
   connection.deflate = static_cast<std::uint8_t>(traits.deflate) & 0xF;
   connection.since = tick_of(loop_.now());
   counters_.descriptors.add();
@@ -104,7 +106,9 @@ void Worker::take_proxy_header(int descriptor, Connection& connection, MutableBy
     counters_.of(Refusal::kPerAddress).add();
     connection.set(Connection::kRefuse);
   }
-  if (!rest.empty()) take_request(descriptor, connection, bytes.last(rest.size()));
+  if (rest.empty()) return;
+  if (connection.tls) return take_ciphertext(descriptor, connection, bytes.last(rest.size()));
+  take_request(descriptor, connection, bytes.last(rest.size()));
 }
 
 // Whom the balancer named, else the connection's own peer.

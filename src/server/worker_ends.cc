@@ -57,6 +57,7 @@ void Worker::end_sent() {
       continue;
     if (connection.busy != nullptr && !connection.busy->outbox.is_empty()) continue;
     connection.clear(Connection::kEndWhenSent);
+    if (connection.tls) say_last_word(descriptor);
     if (connection.has(Connection::kPeerDone)) {
       release(descriptor, connection, static_cast<Ending>(connection.ending), 1005);
     } else {
@@ -75,11 +76,14 @@ void Worker::count_unanswered(const Connection& connection, Refusal reason) {
   counters_.of(reason).add();
 }
 
+bool Worker::has_unsent(const Connection& connection) {
+  return connection.has(Connection::kQueued) ||
+         (connection.busy != nullptr && !connection.busy->outbox.is_empty());
+}
+
 // TCP ended or failed.
 void Worker::peer_gone(int descriptor, Connection& connection, int error) {
-  const bool is_unsent = connection.has(Connection::kQueued) ||
-                         (connection.busy != nullptr && !connection.busy->outbox.is_empty());
-  if (error == 0 && is_unsent) return say_the_rest(descriptor, connection);
+  if (error == 0 && has_unsent(connection)) return say_the_rest(descriptor, connection);
   count_unanswered(connection, Refusal::kLeft);
   const bool is_known =
       connection.state == State::kClosing || connection.state == State::kLingering;
@@ -121,6 +125,7 @@ void Worker::release(int descriptor, Connection& connection, Ending ending, std:
   leave(descriptor, connection);
   counters_.descriptors.subtract();
   belongings_.forget(descriptor);
+  if (connection.tls) forget_tls(descriptor);
   table_.release(descriptor);
   loop_.close(descriptor);
 }

@@ -12,6 +12,7 @@ namespace holdfast::server {
 void Worker::queue(int descriptor, Connection& connection, Bytes bytes, std::int32_t shared) {
   counters_.bytes_sent.add(bytes.size());
   if (connection.busy != nullptr && !connection.busy->outbox.is_empty()) {
+    if (bytes.empty()) return;  // what TLS has to say comes with the next that is sent
     return keep(descriptor, connection.busy->outbox, {bytes, shared}, 0);
   }
   transmit_.push(descriptor, !connection.has(Connection::kQueued), bytes, shared);
@@ -49,7 +50,11 @@ void Worker::flush() {
     // A row released in this turn has lost the mark.
     if (!table_[descriptor].has(Connection::kQueued)) continue;
     table_[descriptor].clear(Connection::kQueued);
-    submit(descriptor);
+    if (table_[descriptor].tls) {
+      submit_sealed(descriptor);
+    } else {
+      submit(descriptor);
+    }
   }
   const auto unsent = loop_.flush();
   for (const net::Unsent& one : unsent) take_unsent(one);
@@ -74,7 +79,7 @@ void Worker::submit(int descriptor) {
       index = piece.next;
     }
     const auto tag = static_cast<std::uint32_t>(submissions_.size());
-    submissions_.push_back({descriptor, first, count});
+    submissions_.push_back({descriptor, first, count, {}});
     if (count == 1) {
       loop_.send(descriptor, pieces[0], tag);
     } else {
@@ -85,10 +90,13 @@ void Worker::submit(int descriptor) {
 }
 
 void Worker::take_unsent(const net::Unsent& unsent) {
+  if (unsent.tag == kLastWordTag) return;
   const Submission submission = submissions_[unsent.tag];
   Connection& connection = table_[submission.descriptor];
   if (connection.state == State::kFree) return;
   if (unsent.error != EAGAIN) return peer_gone(submission.descriptor, connection, unsent.error);
+  if (!submission.sealed.empty())
+    return keep_sealed(submission.descriptor, connection, submission.sealed.subspan(unsent.taken));
   keep_rest(submission.descriptor, connection, submission.first, submission.count, unsent.taken);
 }
 
@@ -119,14 +127,17 @@ void Worker::resume(int descriptor, Connection& connection) {
     std::array<Bytes, net::Loop::kPiecesPerSendMax> pieces;
     std::uint32_t count = 0;
     std::uint64_t offered = 0;
+    if (connection.tls) seal_front(descriptor, outbox);
     for (const Outbox::Entry& entry : outbox.entries()) {
-      if (count == pieces.size()) break;
+      if (count == pieces.size() || (connection.tls && !entry.sealed)) break;
       pieces[count++] = entry.rest();
       offered += entry.rest().size();
     }
+    if (count == 0) continue;  // TLS has said its last word: what was left is dropped
     loop_.send(descriptor, std::span<const Bytes>(pieces.data(), count), kRetryTag);
     std::uint64_t taken = offered;
     for (const net::Unsent& unsent : loop_.flush()) {
+      if (unsent.tag == kLastWordTag) continue;
       CHECK(unsent.tag == kRetryTag);
       taken = unsent.taken;
       if (unsent.error != EAGAIN) return peer_gone(descriptor, connection, unsent.error);

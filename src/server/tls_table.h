@@ -1,0 +1,75 @@
+#pragma once
+
+// The TLS side of a worker's connections: 128 bytes for each, by descriptor number, in memory that
+// is kept out of core dumps and of swap. Only the pages of peers that came through a TLS listener
+// are touched.
+
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <vector>
+
+#include "base/bytes.h"
+#include "net/secret_memory.h"
+#include "protocol/tls_codec.h"
+
+namespace holdfast::server {
+
+// What new handshakes begin with; replaced when certificates change. Any thread.
+class TlsSource {
+ public:
+  explicit TlsSource(std::shared_ptr<const protocol::TlsContext> first)
+      : present_(std::move(first)) {}
+  std::shared_ptr<const protocol::TlsContext> present() const { return present_.load(); }
+  void replace(std::shared_ptr<const protocol::TlsContext> next) {
+    present_.store(std::move(next));
+  }
+
+ private:
+  std::atomic<std::shared_ptr<const protocol::TlsContext>> present_;
+};
+
+// Used by one thread.
+class TlsTable {
+ public:
+  explicit TlsTable(std::uint32_t descriptors)
+      : memory_(std::size_t{descriptors} * sizeof(protocol::TlsCodec)) {}
+  ~TlsTable() {
+    for (int i = 0; i < end_; ++i) {
+      row(i).end(engine);
+      row(i).~TlsCodec();
+    }
+  }
+  TlsTable(const TlsTable&) = delete;
+  TlsTable& operator=(const TlsTable&) = delete;
+
+  // All zero is a codec of no connection.
+  protocol::TlsCodec& operator[](int descriptor) {
+    if (descriptor >= end_) extend(descriptor + 1);
+    return row(descriptor);
+  }
+  bool is_locked() const { return memory_.is_locked(); }
+
+  protocol::TlsEngine engine;
+  std::vector<std::byte> scratch;  // where a record lies that came in pieces
+  std::vector<Bytes> pieces;       // of one peer, to be sealed
+  std::deque<int> waiting;         // for their handshake; those that left are still listed
+  std::uint32_t shaking = 0;       // handshakes under way
+  std::uint32_t shaking_peak = 0;  // since memory was given back
+  std::uint32_t begun_in_turn = 0;
+
+ private:
+  protocol::TlsCodec& row(int descriptor) {
+    return reinterpret_cast<protocol::TlsCodec*>(memory_.data())[descriptor];
+  }
+  void extend(int end) {
+    end_ = end;
+    memory_.lock_up_to(static_cast<std::size_t>(end) * sizeof(protocol::TlsCodec));
+  }
+
+  net::SecretMemory memory_;
+  int end_ = 0;
+};
+
+}  // namespace holdfast::server

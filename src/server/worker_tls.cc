@@ -1,0 +1,219 @@
+// TLS, between the loop's bytes and a connection's two lives: records are opened where they were
+// received, and sealed when they are sent.
+
+#include <malloc.h>
+
+#include <algorithm>
+
+#include "server/worker.h"
+
+namespace holdfast::server {
+namespace {
+
+// One under way costs 44 KiB in OpenSSL: so many of them, 22 MiB. The others wait in their order,
+// each with its first flight alone.
+constexpr std::uint32_t kShakingMax = 512;
+// One costs 0.2 ms: so many in a turn let established peers wait no longer than some 5 ms.
+constexpr std::uint32_t kBegunInTurnMax = 24;
+// The first flight of a client that waits; more has no honest reason.
+constexpr std::size_t kWaitingBytesMax = 16 * 1024;
+// After a burst of so many the allocator's memory goes back to the machine.
+constexpr std::uint32_t kBurst = 128;
+// Sealed at once of what waits for a slow reader.
+constexpr std::uint64_t kFrontBytes = 64 * 1024;
+
+}  // namespace
+
+void Worker::take_plaintext(int descriptor, Connection& connection, MutableBytes bytes) {
+  switch (connection.state) {
+    case State::kOpen:
+    case State::kClosing:
+      return take_frames(descriptor, connection, bytes);
+    case State::kProxyHeader:
+      return take_proxy_header(descriptor, connection, bytes);
+    case State::kRequest:
+      return take_request(descriptor, connection, bytes);
+    case State::kFree:
+    case State::kLingering:
+      return;
+  }
+}
+
+void Worker::take_ciphertext(int descriptor, Connection& connection, MutableBytes bytes) {
+  if (connection.state == State::kProxyHeader)
+    return take_proxy_header(descriptor, connection, bytes);
+  if (connection.state == State::kFree || connection.state == State::kLingering) return;
+  protocol::TlsCodec& codec = (*tls_)[descriptor];
+  if (codec.is_begun()) return open_records(descriptor, connection, bytes);
+  if (!codec.is_waiting() && may_begin_handshake() && tls_->waiting.empty())
+    return begin_handshake(descriptor, connection, bytes);
+  if (!codec.is_waiting()) {
+    counters_.tls_waited.add();
+    tls_->waiting.push_back(descriptor);
+  }
+  codec.wait(bytes);
+  if (codec.waiting_bytes() > kWaitingBytesMax)
+    fail_tls(descriptor, connection, protocol::TlsAlert::kHandshakeFailure);
+}
+
+bool Worker::may_begin_handshake() const {
+  return tls_->shaking < kShakingMax && tls_->begun_in_turn < kBegunInTurnMax;
+}
+
+void Worker::begin_handshake(int descriptor, Connection& connection, MutableBytes bytes) {
+  (*tls_)[descriptor].begin(listeners_[connection.route].traits.tls->present());
+  ++tls_->shaking;
+  ++tls_->begun_in_turn;
+  tls_->shaking_peak = std::max(tls_->shaking_peak, tls_->shaking);
+  open_records(descriptor, connection, bytes);
+}
+
+// After everything else that this turn brought.
+void Worker::begin_waiting() {
+  if (tls_ == nullptr) return;
+  while (!tls_->waiting.empty() && may_begin_handshake()) {
+    const int descriptor = tls_->waiting.front();
+    tls_->waiting.pop_front();
+    Connection& connection = table_[descriptor];
+    if (connection.state != State::kRequest || !connection.tls) continue;
+    protocol::TlsCodec& codec = (*tls_)[descriptor];
+    if (!codec.is_waiting()) continue;
+    std::vector<std::byte> bytes = codec.take_waiting();
+    begin_handshake(descriptor, connection, bytes);
+  }
+  tls_->begun_in_turn = 0;
+  // When a burst is over.
+  if (tls_->shaking > 0 || tls_->shaking_peak < kBurst || !tls_->waiting.empty()) return;
+  tls_->shaking_peak = 0;
+  malloc_trim(0);
+}
+
+void Worker::open_records(int descriptor, Connection& connection, MutableBytes bytes) {
+  using Kind = protocol::TlsOpened::Kind;
+  protocol::TlsCodec& codec = (*tls_)[descriptor];
+  while (true) {
+    const protocol::TlsOpened opened = codec.next(tls_->engine, bytes, tls_->scratch);
+    switch (opened.kind) {
+      case Kind::kMore:
+        // Its turn comes when the turn ends; with what else there is to say.
+        if (codec.has_something_to_say() && !connection.has(Connection::kQueued))
+          queue(descriptor, connection, {}, -1);
+        if (codec.is_shaking_hands()) has_newcomers_ = true;  // the rest comes right behind
+        return;
+      case Kind::kNothing:
+        break;
+      case Kind::kEstablished:
+        note_established(codec, opened.resumed);
+        has_newcomers_ = true;
+        break;
+      case Kind::kData:
+        take_plaintext(descriptor, connection, opened.plaintext);
+        if (connection.state == State::kFree || connection.state == State::kLingering) return;
+        break;
+      case Kind::kClosed:
+        // It is answered (RFC 8446 6.1), behind what was said before.
+        if (!has_unsent(connection)) say_last_word(descriptor);
+        return peer_gone(descriptor, connection, 0);
+      case Kind::kAlerted:
+        counters_.tls_failed.add();
+        return peer_gone(descriptor, connection, ECONNABORTED);
+      case Kind::kFailed:
+        return fail_tls(descriptor, connection, opened.alert);
+    }
+  }
+}
+
+void Worker::note_established(const protocol::TlsCodec& codec, bool resumed) {
+  note_handshake_over();
+  counters_.tls_established.add();
+  if (resumed) counters_.tls_resumed.add();
+  if (codec.is_detached()) return;
+  if (codec.handshake()->was_unexpected()) {
+    counters_.tls_unexpected.add();
+  } else {
+    counters_.tls_attached.add();
+  }
+}
+
+void Worker::note_handshake_over() { --tls_->shaking; }
+
+// RFC 8446 6.2: say why, and read no more.
+void Worker::fail_tls(int descriptor, Connection& connection, protocol::TlsAlert alert) {
+  counters_.tls_failed.add();
+  count_unanswered(connection, Refusal::kMalformed);
+  if (connection.state == State::kOpen) {
+    connection.state = State::kClosing;  // the handler may not send any more
+    Peer peer(*this, descriptor);
+    router_.handler(connection.route).close(peer, 1006);
+  }
+  (*tls_)[descriptor].end_writing(tls_->engine, alert);
+  queue(descriptor, connection, {}, -1);
+  linger(descriptor, connection, Ending::kViolation);
+}
+
+void Worker::submit_sealed(int descriptor) {
+  std::vector<Bytes>& pieces = tls_->pieces;
+  pieces.clear();
+  std::size_t bytes = 0;
+  for (std::uint32_t index = transmit_.first_of(descriptor);;) {
+    const TransmitQueue::Piece& piece = transmit_.piece(index);
+    bytes += piece.bytes.size();
+    if (!piece.bytes.empty()) pieces.push_back(piece.bytes);
+    if (transmit_.is_last(descriptor, index)) break;
+    index = piece.next;
+  }
+  protocol::TlsCodec& codec = (*tls_)[descriptor];
+  std::byte* out = transmit_.reserve(codec.sealed_bytes_max(bytes));
+  const std::size_t size = codec.seal(tls_->engine, pieces, out);
+  if (size == 0) return;
+  const auto tag = static_cast<std::uint32_t>(submissions_.size());
+  submissions_.push_back({descriptor, 0, 0, {out, size}});
+  loop_.send(descriptor, Bytes(out, size), tag);
+}
+
+// What was sealed is never sealed again: a socket that took half of it gets the other half.
+void Worker::keep_sealed(int descriptor, Connection& connection, Bytes rest) {
+  Outbox& outbox = connection.make_busy().outbox;
+  outbox.push_sealed(SharedBytes::copy_of(rest));
+  counters_.queued_bytes.add(rest.size());
+  if (outbox.bytes() > settings_.queue_bytes_max) overfull_.push_back(descriptor);
+  if (connection.has(Connection::kWaitsWritable)) return;
+  connection.set(Connection::kWaitsWritable);
+  loop_.want_writable(descriptor);
+}
+
+// Turns the first of what waits into records.
+void Worker::seal_front(int descriptor, Outbox& outbox) {
+  if (outbox.entries().front().sealed) return;
+  std::vector<Bytes>& pieces = tls_->pieces;
+  pieces.clear();
+  std::uint64_t bytes = 0;
+  for (const Outbox::Entry& entry : outbox.entries()) {
+    if (entry.sealed || bytes >= kFrontBytes) break;
+    pieces.push_back(entry.rest());
+    bytes += entry.rest().size();
+  }
+  protocol::TlsCodec& codec = (*tls_)[descriptor];
+  std::byte* out = transmit_.reserve(codec.sealed_bytes_max(bytes));
+  const std::size_t size = codec.seal(tls_->engine, pieces, out);
+  const std::uint64_t before = outbox.bytes();
+  outbox.replace_front(pieces.size(), SharedBytes::copy_of({out, size}));
+  counters_.queued_bytes.add(outbox.bytes() - before);
+}
+
+// RFC 8446 6.1: close_notify before the end of our side.
+void Worker::say_last_word(int descriptor) {
+  protocol::TlsCodec& codec = (*tls_)[descriptor];
+  if (!codec.is_begun()) return;
+  std::byte* out = transmit_.reserve(codec.sealed_bytes_max(0));
+  const std::size_t size = codec.seal_end(tls_->engine, protocol::TlsAlert::kCloseNotify, out);
+  if (size > 0) loop_.send(descriptor, Bytes(out, size), kLastWordTag);
+}
+
+void Worker::forget_tls(int descriptor) {
+  protocol::TlsCodec& codec = (*tls_)[descriptor];
+  if (codec.is_shaking_hands()) note_handshake_over();
+  codec.end(tls_->engine);
+}
+
+}  // namespace holdfast::server

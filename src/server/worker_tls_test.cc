@@ -1,0 +1,260 @@
+// TLS through a whole worker, without a kernel: OpenSSL's client on the other side.
+
+#include <gtest/gtest.h>
+#include <openssl/pem.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "broker/memory_broker.h"
+#include "protocol/frame.h"
+#include "protocol/tls_peer.h"
+#include "server/fake_loop.h"
+#include "server/worker.h"
+
+namespace holdfast::server {
+namespace {
+
+using protocol::SslEnd;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr int kListener = 1000;
+constexpr std::string_view kUpgrade =
+    "GET /echo HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+
+class Echo final : public Handler {
+ public:
+  void open(Peer& peer, const Request&) override { peer.subscribe("news"); }
+  void message(Peer& peer, MessageKind kind, std::span<const std::byte> payload) override {
+    peer.send(kind, payload);
+  }
+};
+
+template <class Write>
+std::string pem(Write write) {
+  BIO* bio = BIO_new(BIO_s_mem());
+  write(bio);
+  char* data = nullptr;
+  const auto size = BIO_get_mem_data(bio, &data);
+  std::string text(data, static_cast<std::size_t>(size));
+  BIO_free(bio);
+  return text;
+}
+
+std::shared_ptr<const protocol::TlsContext> context(bool detach) {
+  static const protocol::Identity one("localhost");
+  protocol::TlsPolicy policy;
+  policy.detach = detach;
+  policy.identities.emplace_back(
+      pem([](BIO* bio) { PEM_write_bio_X509(bio, one.certificate.get()); }), pem([](BIO* bio) {
+        PEM_write_bio_PrivateKey(bio, one.key.get(), nullptr, nullptr, 0, nullptr, nullptr);
+      }),
+      "test.pem");
+  return *protocol::TlsContext::make(policy);
+}
+
+std::string frame(std::string payload, protocol::Opcode opcode = protocol::Opcode::kBinary) {
+  std::byte out[protocol::kFrameHeaderBytesMax];
+  const protocol::MaskKey key{};
+  const std::size_t size = protocol::write_frame_header(out, opcode, true, payload.size(), &key);
+  return std::string(as_text({out, size})) + payload;
+}
+
+class WorkerTls : public testing::TestWithParam<bool> {  // detached or not
+ protected:
+  WorkerTls() {
+    settings_.ping_interval = seconds(20);
+    settings_.pong_timeout = seconds(5);
+    settings_.handshake_timeout = seconds(10);
+    settings_.close_timeout = seconds(1);
+    settings_.drain_time = seconds(10);
+    settings_.queue_bytes_max = 1'000'000;
+    settings_.session.message_bytes_max = 1'000'000;
+    settings_.descriptors = 2048;
+    settings_.connections_max = 1500;
+    router_.add("/echo", std::make_shared<Echo>());
+    worker_.emplace(settings_, router_, admission_, loop_, mailbox_, broker_, 0u, counters_);
+    worker_->add_listener(kListener, {.tls = &source_});
+  }
+  ~WorkerTls() override { clients_.clear(); }
+
+  SslEnd& connect(int descriptor) {
+    loop_.accept(descriptor, kListener);
+    auto& client = clients_[descriptor];
+    client = std::make_unique<SslEnd>(contexts_.get(), false);
+    client->handshake();
+    return *client;
+  }
+  // Gives the worker what the client has to say, in pieces.
+  void give(int descriptor, std::size_t piece = 100'000) {
+    const auto bytes = clients_[descriptor]->output();
+    for (std::size_t at = 0; at < bytes.size(); at += piece) {
+      loop_.receive(descriptor,
+                    as_text(Bytes(bytes).subspan(at, std::min(piece, bytes.size() - at))));
+    }
+  }
+  std::string take(int descriptor) {
+    SslEnd& client = *clients_[descriptor];
+    client.input(as_bytes(loop_.sent[descriptor]));
+    loop_.sent[descriptor].clear();
+    if (!client.is_done()) client.handshake();
+    return client.read();
+  }
+  void open(int descriptor, std::size_t piece = 100'000) {
+    SslEnd& client = connect(descriptor);
+    for (int i = 0; i < 5 && !client.is_done(); ++i) {
+      give(descriptor, piece);
+      worker_->turn();
+      take(descriptor);
+    }
+    ASSERT_TRUE(client.is_done());
+    client.write(kUpgrade);
+    give(descriptor, piece);
+    worker_->turn();
+    ASSERT_EQ(take(descriptor).substr(0, 12), "HTTP/1.1 101");
+  }
+
+  WorkerSettings settings_{};
+  Router router_;
+  Admission admission_{AdmissionLimits{1500, 0, 0}};
+  FakeLoop loop_;
+  std::unique_ptr<net::Waker> waker_ = net::Waker::create().value();
+  broker::Mailbox mailbox_{*waker_, 100};
+  broker::MemoryBroker broker_{{&mailbox_}};
+  Counters counters_;
+  TlsSource source_{context(GetParam())};
+  std::optional<Worker> worker_;
+  protocol::SslContextPointer contexts_ = protocol::client_context();
+  std::map<int, std::unique_ptr<SslEnd>> clients_;
+};
+INSTANTIATE_TEST_SUITE_P(Tls, WorkerTls, testing::Values(true, false));
+
+TEST_P(WorkerTls, ServesAWebSocketHoweverItsBytesArrive) {
+  int descriptor = 5;
+  for (const std::size_t piece : {1u, 7u, 600u, 100'000u}) {
+    SCOPED_TRACE(piece);
+    open(++descriptor, piece);
+    for (const std::size_t size : {0u, 5u, 20'000u}) {
+      clients_[descriptor]->write(frame(std::string(size, 'a')));
+      give(descriptor, piece);
+      worker_->turn();
+      EXPECT_EQ(take(descriptor).size(), size + (size < 126 ? 2 : 4));
+    }
+  }
+  EXPECT_EQ(counters_.tls_established.read(), 4u);
+  EXPECT_EQ(counters_.tls_attached.read(), GetParam() ? 0u : 4u);
+  EXPECT_EQ(counters_.tls_unexpected.read(), 0u);
+}
+
+TEST_P(WorkerTls, SealsWhatASlowPeerIsSentOnceAndInOrder) {
+  open(6);
+  std::string expected;
+  loop_.limit(6, 0);
+  for (int i = 0; i < 30; ++i) {
+    worker_->publish("news", MessageKind::kText,
+                     as_bytes(std::string(1000, static_cast<char>('a' + i % 26))));
+    worker_->turn();
+  }
+  const std::uint64_t waiting = counters_.queued_bytes.read();
+  EXPECT_GT(waiting, 30'000u);
+  std::string heard;
+  for (int i = 0; i < 200 && counters_.queued_bytes.read() > 0; ++i) {
+    loop_.limit(6, 777);
+    loop_.make_writable(6);
+    worker_->turn();
+    heard += take(6);
+  }
+  EXPECT_EQ(counters_.queued_bytes.read(), 0u);
+  ASSERT_EQ(heard.size(), 30 * 1004u);
+  for (std::size_t i = 0; i < 30; ++i)
+    EXPECT_EQ(heard.substr(i * 1004 + 4, 1000), std::string(1000, static_cast<char>('a' + i % 26)));
+}
+
+TEST_P(WorkerTls, LetsAStormWaitAndEstablishedPeersGoFirst) {
+  open(6);
+  clients_[6]->write(frame("still here"));
+  for (int descriptor = 100; descriptor < 700; ++descriptor) {
+    connect(descriptor);
+    give(descriptor);
+  }
+  give(6);
+  worker_->turn();
+  EXPECT_EQ(take(6).substr(2), "still here");
+  EXPECT_GT(counters_.tls_waited.read(), 500u);
+  // One of those that wait leaves; the others come in.
+  loop_.end(699);
+  for (int turn = 0; turn < 100; ++turn) {
+    worker_->turn();
+    for (int descriptor = 100; descriptor < 699; ++descriptor) {
+      if (loop_.sent[descriptor].empty()) continue;
+      take(descriptor);
+      give(descriptor);
+    }
+  }
+  EXPECT_EQ(counters_.tls_established.read(), 600u);
+  EXPECT_EQ(loop_.closed.count(699), 1u);
+}
+
+TEST_P(WorkerTls, EndsWithCloseNotifyOnBothSides) {
+  open(6);
+  clients_[6]->write(frame("\x03\xe8", protocol::Opcode::kClose));
+  give(6);
+  worker_->turn();
+  EXPECT_EQ(take(6), "\x88\x02\x03\xe8");
+  EXPECT_NE(SSL_get_shutdown(clients_[6]->ssl()) & SSL_RECEIVED_SHUTDOWN, 0);
+  EXPECT_EQ(loop_.shut.count(6), 1u);
+  open(7);
+  SSL_shutdown(clients_[7]->ssl());
+  give(7);
+  worker_->turn();
+  take(7);
+  EXPECT_NE(SSL_get_shutdown(clients_[7]->ssl()) & SSL_RECEIVED_SHUTDOWN, 0);
+  EXPECT_EQ(loop_.closed.count(7), 1u);
+}
+
+TEST_P(WorkerTls, SaysAnAlertToWhatIsNotAuthenticAndEnds) {
+  open(6);
+  clients_[6]->write(frame("x"));
+  auto bytes = clients_[6]->output();
+  bytes.back() ^= std::byte{1};
+  loop_.receive(6, as_text(bytes));
+  worker_->turn();
+  EXPECT_EQ(counters_.tls_failed.read(), 1u);
+  EXPECT_EQ(counters_.of(Ending::kViolation).read(), 1u);
+  ERR_clear_error();
+  take(6);
+  EXPECT_EQ(ERR_GET_REASON(ERR_peek_error()), SSL_R_SSLV3_ALERT_BAD_RECORD_MAC);
+  ERR_clear_error();
+  EXPECT_EQ(loop_.shut.count(6), 1u);
+}
+
+TEST_P(WorkerTls, AnswersAKeyUpdateAlthoughNobodySpeaks) {
+  open(6);
+  SSL_key_update(clients_[6]->ssl(), SSL_KEY_UPDATE_REQUESTED);
+  clients_[6]->handshake();
+  give(6);
+  worker_->turn();
+  // OpenSSL, where it is kept, waits for the next message.
+  EXPECT_EQ(loop_.sent[6].empty(), !GetParam());
+  take(6);
+  clients_[6]->write(frame("under new keys"));
+  give(6);
+  worker_->turn();
+  EXPECT_EQ(take(6).substr(2), "under new keys");
+}
+
+TEST_P(WorkerTls, DropsAHandshakeThatTakesTooLong) {
+  connect(6);
+  give(6);
+  worker_->turn();
+  loop_.advance(seconds(11));
+  worker_->turn();
+  EXPECT_EQ(loop_.shut.count(6), 1u);
+  EXPECT_EQ(counters_.of(Refusal::kTimeout).read(), 1u);
+}
+
+}  // namespace
+}  // namespace holdfast::server

@@ -1,0 +1,308 @@
+"""wss:// with other people's clients: OpenSSL's s_client, curl, Python, Node. Keys and certificates are made for each run."""
+
+import contextlib
+import os
+import pathlib
+import re
+import signal
+import ssl
+import subprocess
+import tempfile
+import time
+import unittest
+
+from harness import BINARY, HOST, ROOT, SANITIZED, TEXT, Peer, Response, Server, connect, eventually, frame, upgrade_request
+
+FOLDER = tempfile.TemporaryDirectory(prefix="holdfast_tls_")
+UPGRADED = b"HTTP/1.1 101"
+
+
+def certificate(name, hosts=f"DNS:localhost,IP:{HOST}"):
+    """The files of a certificate that signs itself, and of its key."""
+    files = [str(pathlib.Path(FOLDER.name) / f"{name}.{kind}") for kind in ("cert", "key")]
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
+        + ["-out", files[0], "-keyout", files[1], "-subj", f"/CN={name}", "-addext", f"subjectAltName={hosts}"],
+        check=True,
+        capture_output=True,
+    )
+    return files
+
+
+CERT, KEY = certificate("localhost")
+
+
+def tls_server(*arguments, cert=CERT, key=KEY, **more):
+    return Server("--workers", 1, "--tls-cert", cert, "--tls-key", key, *arguments, **more)
+
+
+def client_context(cert=CERT, **settings):
+    context = ssl.create_default_context(cafile=cert)
+    for name, value in settings.items():
+        setattr(context, name, value)
+    return context
+
+
+class SecurePeer(Peer):
+    """A WebSocket client over TLS."""
+
+    def __init__(self, server, path="/echo", context=None, session=None, name="localhost"):
+        self.socket = (context or client_context()).wrap_socket(connect(server.address), server_hostname=name, session=session)
+        self.buffer = b""
+        self.socket.sendall(upgrade_request(path))
+        while b"\r\n\r\n" not in self.buffer:
+            assert self._fill(), "the server left"
+        head, _, self.buffer = self.buffer.partition(b"\r\n\r\n")
+        self.response = Response(head + b"\r\n\r\n")
+        assert self.response.status == 101, self.response.status_line
+
+    def echo(self, payload):
+        self.send(frame(BINARY, payload))
+        _, answer, _ = self.read()
+        assert answer == payload, "another echo"
+
+
+def s_client(server, talk, *arguments, pause=0.3):
+    """What openssl s_client printed; `talk` is typed into it, with pauses."""
+    process = subprocess.Popen(
+        ["openssl", "s_client", "-connect", "%s:%d" % server.address, "-CAfile", CERT, *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    try:
+        for piece in talk:
+            time.sleep(pause)
+            with contextlib.suppress(BrokenPipeError):  # it may have left
+                process.stdin.write(piece)
+                process.stdin.flush()
+        time.sleep(pause)
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.close()
+        return process.stdout.read().decode("utf-8", "replace")
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+GET = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+class Clients(unittest.TestCase):
+    def test_python_talks_in_every_size_and_suite(self):
+        with tls_server("--message-bytes-max", "1MiB") as server:
+            for size in (0, 1, 125, 126, 4096, 16_384, 70_000, 1_000_000):
+                with SecurePeer(server) as peer:
+                    peer.echo(os.urandom(size))
+                    peer.echo(b"and again")
+            self.assertEqual(server.metric("holdfast_tls_established_total"), 8)
+            self.assertEqual(server.metric("holdfast_tls_unexpected_total"), 0)
+            self.assertEqual(server.metric("holdfast_tls_attached_total"), 0)
+            eventually(lambda: server.connections() == 0)
+
+    def test_npm_ws_is_content(self):
+        with tls_server("--message-bytes-max", "16MiB", "--fragments-max", 65536, "--queue-bytes-max", "64MiB") as server:
+            done = subprocess.run(
+                ["node", "--test", ROOT / "tests/ws_client_test.mjs"],
+                cwd=ROOT,
+                env={**os.environ, "HOLDFAST_URL": "wss" + server.url.removeprefix("ws"), "NODE_EXTRA_CA_CERTS": CERT},
+                capture_output=True,
+                text=True,
+                timeout=90,
+                check=False,
+            )
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+            eventually(lambda: server.connections() == 0)
+
+    def test_curl_gets_and_verifies(self):
+        with tls_server() as server:
+            url = "https://%s:%d/" % server.address
+            done = subprocess.run(["curl", "-sSi", "--cacert", CERT, url, url], capture_output=True, text=True, timeout=20, check=False)
+            self.assertEqual(done.stdout.count("HTTP/1.1 426"), 2, done.stdout + done.stderr)
+
+    def test_s_client_updates_keys_in_both_directions(self):
+        with tls_server() as server:
+            shown = s_client(server, [GET, b"K\n", GET, b"k\n", GET, b"K\n", b"K\n", GET, b"Q\n"])
+            self.assertEqual(shown.count("HTTP/1.1 426"), 4, shown)
+            self.assertEqual(shown.count("KEYUPDATE"), 4, shown)
+            self.assertEqual(server.metric("holdfast_tls_failed_total"), 0)
+
+    def test_s_client_gets_the_fragments_it_asked_for(self):
+        with tls_server() as server:
+            shown = s_client(server, [GET, b"Q\n"], "-maxfraglen", "512")
+            self.assertIn("HTTP/1.1 426", shown)
+
+
+class Sessions(unittest.TestCase):
+    def test_tickets_resume(self):
+        with tls_server() as server:
+            context = client_context()
+            with SecurePeer(server, context=context) as peer:
+                peer.echo(b"first")
+                session = peer.socket.session
+            self.assertTrue(session.has_ticket)
+            with SecurePeer(server, context=context, session=session) as peer:
+                self.assertTrue(peer.socket.session_reused)
+                peer.echo(b"again")
+            self.assertEqual(server.metric("holdfast_tls_resumed_total"), 1)
+            self.assertEqual(server.metric("holdfast_tls_unexpected_total"), 0)
+
+    def test_certificates_are_reloaded_without_dropping_anyone(self):
+        cert, key = certificate("reloaded")
+        with tls_server(cert=cert, key=key) as server, SecurePeer(server, context=client_context(cert)) as old:
+            first = pathlib.Path(cert).read_text()
+            certificate("reloaded")
+            server.signal(signal.SIGHUP)
+            server.wait_for_log("certificates reloaded")
+            with SecurePeer(server, context=client_context(cert)) as new:
+                new.echo(b"new")
+                self.assertNotEqual(ssl.DER_cert_to_PEM_cert(new.socket.getpeercert(True)).strip(), first.strip())
+            pathlib.Path(cert).write_text("nonsense")
+            server.signal(signal.SIGHUP)
+            self.assertIn("reloaded.cert", server.wait_for_log("certificates not reloaded")["message"])
+            unchecked = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            unchecked.check_hostname, unchecked.verify_mode = False, ssl.CERT_NONE
+            with SecurePeer(server, context=unchecked) as still:
+                still.echo(b"still there")
+            old.echo(b"and so am I")
+
+    def test_clients_choose_by_name(self):
+        cert, key = certificate("other.example", "DNS:other.example")
+        with tls_server("--tls-cert", cert, "--tls-key", key) as server:
+            with SecurePeer(server) as peer:
+                peer.echo(b"x")
+            with SecurePeer(server, context=client_context(cert), name="other.example") as peer:
+                peer.echo(b"x")
+
+
+class Refusals(unittest.TestCase):
+    def test_tls12_comes_in_only_where_it_may_and_renegotiates_never(self):
+        old = client_context(maximum_version=ssl.TLSVersion.TLSv1_2)
+        with tls_server() as server:
+            with self.assertRaises(ssl.SSLError):
+                SecurePeer(server, context=old)
+            self.assertEqual(server.metric("holdfast_tls_failed_total"), 1)
+        with tls_server("--tls12") as server:
+            with SecurePeer(server, context=old) as peer:
+                peer.echo(os.urandom(50_000))
+                self.assertEqual(server.metric("holdfast_tls_attached_total"), 1)
+            shown = s_client(server, [GET, b"R\n", GET], "-tls1_2")
+            self.assertIn("no renegotiation", shown)
+            for weak in ("AES128-SHA", "ECDHE-ECDSA-AES128-SHA", "DHE-RSA-AES128-GCM-SHA256"):
+                shown = s_client(server, [], "-tls1_2", "-cipher", weak + ":@SECLEVEL=0")
+                self.assertIn("Cipher is (NONE)", shown, weak)
+            shown = s_client(server, [], "-tls1_1", "-cipher", "ALL:@SECLEVEL=0")
+            self.assertIn("Cipher is (NONE)", shown)
+
+    def test_early_data_is_not_offered(self):
+        with tls_server() as server:
+            shown = s_client(server, [GET, b"Q\n"])
+            self.assertIn("Max Early Data: 0", shown)
+
+    def test_what_is_no_tls_is_dropped_and_counted(self):
+        with tls_server() as server, connect(server.address) as peer:
+            peer.sendall(GET)
+            self.assertEqual(peer.recv(100), b"")
+            self.assertEqual(server.metric("holdfast_tls_failed_total"), 1)
+            self.assertEqual(server.metric("holdfast_refused_total", reason="malformed"), 1)
+
+    def test_attached_serves_the_same(self):
+        with tls_server("--tls-attached") as server:
+            with SecurePeer(server) as peer:
+                peer.echo(os.urandom(60_000))
+            self.assertEqual(server.metric("holdfast_tls_attached_total"), 1)
+
+    def test_one_listener_may_stay_plain(self):
+        with tls_server(listen=f"{HOST}:0,tls=off") as server, Peer(server, "/echo") as peer:
+            peer.send(frame(TEXT, b"hello"))
+            self.assertEqual(peer.read()[1], b"hello")
+
+    def test_what_is_wrong_with_the_options_is_said(self):
+        for arguments, word in (
+            (["--tls-cert", CERT], "tls-key"),
+            (["--tls-cert", KEY, "--tls-key", KEY], "no certificate"),
+            (["--tls-cert", CERT, "--tls-key", certificate("another")[1]], "another certificate's"),
+            (["--tls-cert", "/nowhere", "--tls-key", KEY], "/nowhere"),
+        ):
+            with self.assertRaises(AssertionError) as raised:
+                Server(*arguments)
+            self.assertIn(word, str(raised.exception))
+
+
+class Holding(unittest.TestCase):
+    def test_a_slow_reader_gets_every_byte_in_order(self):
+        with tls_server("--queue-bytes-max", "64MiB", "--message-bytes-max", "1MiB") as server, SecurePeer(server, "/topics/t") as peer:
+            context = client_context()
+            texts = [str(i).encode() * 100_000 for i in range(40)]
+            for text in texts:
+                with context.wrap_socket(connect(server.address), server_hostname="localhost") as publisher:
+                    head = f"POST /topics/t HTTP/1.1\r\nHost: a\r\nContent-Length: {len(text)}\r\nConnection: close\r\n\r\n"
+                    publisher.sendall(head.encode() + text)
+                    self.assertIn(b"HTTP/1.1 20", publisher.recv(1000))
+            eventually(lambda: server.metric("holdfast_queued_bytes") > 0)
+            self.assertEqual([peer.read()[1] for _ in texts], texts)
+            eventually(lambda: server.metric("holdfast_queued_bytes") == 0)
+
+    def test_the_end_is_told_by_tls_too(self):
+        with tls_server() as server, SecurePeer(server) as peer:
+            peer.send(frame(8, b"\x03\xe8"))
+            self.assertEqual(peer.read()[0], 8)
+            self.assertEqual(peer.socket.recv(10), b"")  # close_notify: without it this would raise
+
+    @unittest.skipIf(SANITIZED, "freed memory is kept")
+    def test_after_the_close_no_secret_is_left_in_memory(self):
+        keys = pathlib.Path(FOLDER.name) / "keys.log"
+        with tls_server() as server:
+            peers = [SecurePeer(server, context=client_context(keylog_filename=str(keys))) for _ in range(5)]
+            for peer in peers:
+                peer.echo(b"x")
+            lines = [line.split() for line in keys.read_text().splitlines() if not line.startswith("#")]
+            secrets = [bytes.fromhex(line[2]) for line in lines if line[0] in ("CLIENT_TRAFFIC_SECRET_0", "SERVER_TRAFFIC_SECRET_0")]
+            self.assertEqual(len(secrets), 10)
+            self.assertEqual(found_in_memory(server.process.pid, secrets), 10, "the scan finds those that are in use")
+            for peer in peers:
+                peer.send(frame(8, b"\x03\xe8"))
+                peer.socket.close()
+            eventually(lambda: server.metric("holdfast_descriptors") == 0 if "holdfast_descriptors" in server.metrics() else server.connections() == 0)
+            time.sleep(0.2)
+            everything = [bytes.fromhex(line[2]) for line in lines]
+            self.assertEqual(found_in_memory(server.process.pid, everything), 0)
+
+    @unittest.skipIf(SANITIZED, "memory tells nothing")
+    def test_an_idle_peer_costs_little_more_than_without_tls(self):
+        count = 1500
+        costs = {}
+        for kind in ("wss", "ws"):
+            with tls_server(listen=f"{HOST}:0,tls={'on' if kind == 'wss' else 'off'}") as server:
+                context = client_context()
+                opened = [SecurePeer(server, context=context) if kind == "wss" else Peer(server, "/echo") for _ in range(100)]
+                before = server.resident_bytes()
+                opened += [SecurePeer(server, context=context) if kind == "wss" else Peer(server, "/echo") for _ in range(count)]
+                costs[kind] = (server.resident_bytes() - before) / count
+                for peer in opened:
+                    peer.socket.close()
+        self.assertLess(costs["wss"] - costs["ws"], 256, costs)
+
+
+def found_in_memory(pid, secrets):
+    """How many of them lie somewhere in a process's writable memory."""
+    found = set()
+    with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb", 0) as memory:
+        for line in maps:
+            match = re.match(r"([0-9a-f]+)-([0-9a-f]+) rw", line)
+            if not match or "[vvar" in line:
+                continue
+            start, end = int(match[1], 16), int(match[2], 16)
+            for at in range(start, end, 1 << 24):
+                try:
+                    memory.seek(at)
+                    block = memory.read(min(1 << 24, end - at))
+                except OSError:
+                    continue
+                found.update(secret for secret in secrets if secret in block)
+    return len(found)
+
+
+if __name__ == "__main__":
+    unittest.main()
