@@ -1,6 +1,7 @@
 #include "commands/serve_channels.h"
 
 #include "commands/apps_file.h"
+#include "commands/serve_log.h"
 #include "holdfast/server.h"
 #include "net/clock.h"
 #include "pusher/http_api.h"
@@ -59,6 +60,15 @@ Result<std::size_t> ServeChannels::reload() {
   return count;
 }
 
-void ServeChannels::tick() { hub_->tick(); }
+void ServeChannels::tick() {
+  hub_->tick();
+  const pusher::WebhookFigures figures = webhooks_->queue().figures();
+  if (figures.dropped == dropped_told_) return;
+  log(LogLevel::kWarning, "webhook events dropped",
+      {{"events", std::to_string(figures.dropped - dropped_told_)},
+       {"dropped_in_all", std::to_string(figures.dropped)},
+       {"waiting", std::to_string(figures.waiting)}});
+  dropped_told_ = figures.dropped;
+}
 
 }  // namespace holdfast::commands

@@ -2,6 +2,7 @@
 
 // The channel protocol as `holdfast serve` offers it: /app/{key}, /apps/…, /up, and their apps.
 
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -25,7 +26,7 @@ class ServeChannels {
 
   // Reads the file again. An error leaves the apps of before in force. Nobody is dropped.
   Result<std::size_t> reload();
-  // Housekeeping, about once a second.
+  // Housekeeping, about once a second; tells the log of webhooks that were dropped.
   void tick();
 
  private:
@@ -34,6 +35,7 @@ class ServeChannels {
   std::string config_path_;
   std::shared_ptr<pusher::Hub> hub_;
   std::shared_ptr<pusher::WebhookSender> webhooks_;
+  std::uint64_t dropped_told_ = 0;
 };
 
 }  // namespace holdfast::commands
