@@ -17,7 +17,7 @@ target_include_directories(holdfast_library INTERFACE
   $<BUILD_INTERFACE:${CMAKE_SOURCE_DIR}/include> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
 # What the archive needs at link time; holdfast-config.cmake.in and holdfast.pc.in name the same.
 target_link_libraries(holdfast_library INTERFACE
-  OpenSSL::Crypto PkgConfig::SIMDJSON PkgConfig::URING PkgConfig::ZLIB fmt::fmt Threads::Threads roaring)
+  OpenSSL::SSL OpenSSL::Crypto PkgConfig::SIMDJSON PkgConfig::URING PkgConfig::ZLIB fmt::fmt Threads::Threads roaring)
 
 # Apart, because of what it needs: the operator's pages.
 add_library(holdfast_admin_library STATIC $<TARGET_OBJECTS:holdfast_admin>)
