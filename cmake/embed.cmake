@@ -13,7 +13,7 @@ function(holdfast_embed_page room page function)
   if(NOT EXISTS ${vite})
     message(FATAL_ERROR "Vite is missing: run scripts/bootstrap")
   endif()
-  file(GLOB page_sources CONFIGURE_DEPENDS ${source_folder}/* ${CMAKE_SOURCE_DIR}/web/shared/*)
+  file(GLOB page_sources CONFIGURE_DEPENDS ${source_folder}/* ${CMAKE_SOURCE_DIR}/web/common/*)
   add_custom_command(
     OUTPUT ${built_folder}/index.html
     COMMAND ${NODE} ${vite} build --outDir ${built_folder} --emptyOutDir

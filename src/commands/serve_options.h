@@ -43,7 +43,7 @@ struct ServeInputs {
 
 struct ServeConfiguration {
   ServeSettings settings;
-  std::string config_path;  // of the file that was read; empty: none
+  std::string config_path;            // of the file that was read; empty: none
   std::vector<Origin> origins;        // one for each row of the table, in its order
   std::vector<std::string> warnings;  // nothing wrong, but probably not meant
 };

@@ -32,7 +32,7 @@ enum class Role : std::uint8_t { kServer, kClient };
 struct SessionLimits {
   std::uint32_t message_bytes_max = 65536;  // of one message, all fragments together and
                                             // decompressed: beyond it, 1009
-  std::uint32_t fragments_max = 1024;  // frames of one message: beyond it, 1008
+  std::uint32_t fragments_max = 1024;       // frames of one message: beyond it, 1008
   // Both ends agreed on permessage-deflate (RFC 7692); null: they did not. Reads a compressed
   // message once its last byte has come, so that any number of sessions can use it in turn.
   MessageInflater* inflater = nullptr;

@@ -1,8 +1,8 @@
 // The curves. All share one cursor; they are made once and then fed.
 import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
-import { element } from '../shared/dom.js';
-import { bytes, compact, count } from '../shared/format.js';
+import { element } from '../common/dom.js';
+import { bytes, compact, count } from '../common/format.js';
 import type { History, Series } from './stats';
 
 interface Line { label: string; series: Series; colour: string; fill?: boolean }

@@ -1,5 +1,5 @@
 // Subscribes to a topic and publishes to it, by way of the operator's own listener.
-import { element } from '../shared/dom.js';
+import { element } from '../common/dom.js';
 
 const kLines = 200;
 

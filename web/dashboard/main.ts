@@ -1,7 +1,7 @@
 // The operator's page: asks /stats once a second and draws what it says.
 import './style.css';
-import { element } from '../shared/dom.js';
-import { bytes, count, duration, percent } from '../shared/format.js';
+import { element } from '../common/dom.js';
+import { bytes, count, duration, percent } from '../common/format.js';
 import { makeCharts } from './charts';
 import { makeConsole } from './console';
 import { makePeers, table } from './peers';

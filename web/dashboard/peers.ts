@@ -1,6 +1,6 @@
 // The table of who is on, and of the largest topics.
-import { element } from '../shared/dom.js';
-import { bytes, count, duration } from '../shared/format.js';
+import { element } from '../common/dom.js';
+import { bytes, count, duration } from '../common/format.js';
 
 interface Row {
   id: string;

@@ -1,8 +1,8 @@
 // The curves over time. All share one cursor.
 import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
-import { clock, compact, count, duration } from '../shared/format.js';
-import { element } from '../shared/dom.js';
+import { clock, compact, count, duration } from '../common/format.js';
+import { element } from '../common/dom.js';
 
 const sync = uPlot.sync('report');
 

@@ -1,8 +1,8 @@
 // Shows the report that stands in the page.
 import './style.css';
 import { showCharts } from './charts.js';
-import { element } from '../shared/dom.js';
-import { bytes, count, duration, percent } from '../shared/format.js';
+import { element } from '../common/dom.js';
+import { bytes, count, duration, percent } from '../common/format.js';
 
 const by = (id) => document.getElementById(id);
 
