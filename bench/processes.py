@@ -58,7 +58,9 @@ class Program:
         return total / 1e9
 
     def pss(self):
-        return int(re.search(r"^Pss:\s+(\d+)", pathlib.Path(f"/proc/{self.process.pid}/smaps_rollup").read_text(), re.M).group(1)) * 1024
+        # Not the pages of the program's own files: the generator, which comes later, maps the same ones, and halves their share.
+        rollup = pathlib.Path(f"/proc/{self.process.pid}/smaps_rollup").read_text()
+        return sum(int(kib) for kib in re.findall(r"^Pss_(?:Anon|Shmem):\s+(\d+)", rollup, re.M)) * 1024
 
     def stop(self):
         if self.process.poll() is None:
