@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "base/shared_value.h"
 
 namespace holdfast::pusher {
 
@@ -89,13 +90,11 @@ class AppTable {
 class Apps {
  public:
   explicit Apps(std::shared_ptr<const AppTable> table) : table_(std::move(table)) {}
-  std::shared_ptr<const AppTable> now() const { return table_.load(std::memory_order_acquire); }
-  void replace(std::shared_ptr<const AppTable> table) {
-    table_.store(std::move(table), std::memory_order_release);
-  }
+  std::shared_ptr<const AppTable> now() const { return table_.load(); }
+  void replace(std::shared_ptr<const AppTable> table) { table_.store(std::move(table)); }
 
  private:
-  std::atomic<std::shared_ptr<const AppTable>> table_;
+  SharedValue<const AppTable> table_;
 };
 
 }  // namespace holdfast::pusher

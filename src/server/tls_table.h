@@ -4,13 +4,13 @@
 // is kept out of core dumps and of swap. Only the pages of peers that came through a TLS listener
 // are touched.
 
-#include <atomic>
 #include <cstdint>
 #include <deque>
 #include <memory>
 #include <vector>
 
 #include "base/bytes.h"
+#include "base/shared_value.h"
 #include "net/secret_memory.h"
 #include "protocol/tls_codec.h"
 
@@ -27,7 +27,7 @@ class TlsSource {
   }
 
  private:
-  std::atomic<std::shared_ptr<const protocol::TlsContext>> present_;
+  SharedValue<const protocol::TlsContext> present_;
 };
 
 // Used by one thread.
