@@ -1,5 +1,6 @@
 """wss:// with other people's clients: OpenSSL's s_client, curl, Python, Node. Keys and certificates are made for each run."""
 
+import base64
 import contextlib
 import os
 import pathlib
@@ -29,6 +30,21 @@ def certificate(name, hosts=f"DNS:localhost,IP:{HOST}"):
     return files
 
 
+def signed(name, authority, days=2):
+    """The files of a client's certificate that an authority signed, and of its key."""
+    stem = pathlib.Path(FOLDER.name) / name
+    files = [f"{stem}.cert", f"{stem}.key"]
+    new = ["openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", f"/O=Example/CN={name}"]
+    subprocess.run([*new, "-keyout", files[1], "-out", f"{stem}.csr"], check=True, capture_output=True)
+    sign = ["openssl", "x509", "-req", "-in", f"{stem}.csr", "-CA", authority[0], "-CAkey", authority[1], "-days", str(days)]
+    subprocess.run([*sign, "-CAcreateserial", "-out", files[0]], check=True, capture_output=True)
+    return files
+
+
+def ticket_key():
+    return base64.b64encode(os.urandom(80)).decode() + "\n"
+
+
 CERT, KEY = certificate("localhost")
 
 
@@ -49,9 +65,13 @@ class SecurePeer(Peer):
     def __init__(self, server, path="/echo", context=None, session=None, name="localhost"):
         self.socket = (context or client_context()).wrap_socket(connect(server.address), server_hostname=name, session=session)
         self.buffer = b""
-        self.socket.sendall(upgrade_request(path))
-        while b"\r\n\r\n" not in self.buffer:
-            assert self._fill(), "the server left"
+        try:
+            self.socket.sendall(upgrade_request(path))
+            while b"\r\n\r\n" not in self.buffer:
+                assert self._fill(), "the server left"
+        except (OSError, AssertionError):
+            self.socket.close()
+            raise
         head, _, self.buffer = self.buffer.partition(b"\r\n\r\n")
         self.response = Response(head + b"\r\n\r\n")
         assert self.response.status == 101, self.response.status_line
@@ -176,6 +196,73 @@ class Sessions(unittest.TestCase):
                 peer.echo(b"x")
 
 
+    def test_tickets_are_good_with_every_server_that_has_their_key(self):
+        keys = pathlib.Path(FOLDER.name) / "ticket.keys"
+        first = ticket_key()
+        keys.write_text(first)
+        context = client_context()
+        with tls_server("--tls-ticket-keys", keys) as one, tls_server("--tls-ticket-keys", keys) as other, tls_server() as stranger:
+
+            def comes_back(server, session):
+                with SecurePeer(server, context=context, session=session) as peer:
+                    peer.echo(b"x")
+                    return peer.socket.session_reused, peer.socket.session
+
+            _, session = comes_back(one, None)
+            self.assertTrue(comes_back(other, session)[0])
+            self.assertFalse(comes_back(stranger, session)[0])
+            # A new key in front: tickets of the old one are good as long as it stands behind.
+            second = ticket_key()
+            keys.write_text(second + first)
+            other.signal(signal.SIGHUP)
+            other.wait_for_log("certificates reloaded")
+            self.assertTrue(comes_back(other, session)[0])
+            _, newer = comes_back(other, None)
+            self.assertFalse(comes_back(one, newer)[0])
+            keys.write_text(second)
+            other.signal(signal.SIGHUP)
+            other.wait_for_log("certificates reloaded")
+            self.assertFalse(comes_back(other, session)[0])
+            self.assertTrue(comes_back(other, newer)[0])
+            keys.write_text("no key\n")
+            other.signal(signal.SIGHUP)
+            self.assertIn("line 1", other.wait_for_log("certificates not reloaded")["message"])
+            self.assertTrue(comes_back(other, newer)[0])
+
+
+class ClientCertificates(unittest.TestCase):
+    def test_a_listener_lets_in_whom_its_authority_has_signed(self):
+        authority = certificate("authority")
+        alice, mallory = signed("alice", authority), certificate("mallory")
+        with tls_server(
+            *["--tls-client-ca", authority[0], "--tls-client-cert", "required"],
+            listen=f"{HOST}:0,{HOST}:0,tls-client-cert=optional,{HOST}:0,tls-client-cert=off",
+        ) as server:
+            places = [server._parse(text) for text in server.ready["listen"].split(",")]
+
+            def comes_in(place, files):
+                context = client_context()
+                if files:
+                    context.load_cert_chain(*files)
+                server.address = places[place]
+                try:
+                    with SecurePeer(server, context=context) as peer:
+                        peer.echo(b"x")
+                        return True
+                except (ssl.SSLError, ConnectionError, AssertionError):
+                    return False
+
+            seen = [[comes_in(place, who) for who in (None, alice, mallory)] for place in range(3)]
+            self.assertEqual(seen, [[False, True, False], [True, True, False], [True, True, True]])
+            self.assertEqual(server.metric("holdfast_tls_failed_total"), 3)
+
+    def test_a_listener_may_have_a_certificate_of_its_own(self):
+        cert, key = certificate("own.example", "DNS:own.example")
+        with tls_server(listen=f"{HOST}:0,tls-cert={cert},tls-key={key}") as server:
+            with SecurePeer(server, context=client_context(cert), name="own.example") as peer:
+                peer.echo(b"x")
+
+
 class Refusals(unittest.TestCase):
     def test_tls12_comes_in_only_where_it_may_and_renegotiates_never(self):
         old = client_context(maximum_version=ssl.TLSVersion.TLSv1_2)
@@ -224,6 +311,10 @@ class Refusals(unittest.TestCase):
             (["--tls-cert", KEY, "--tls-key", KEY], "no certificate"),
             (["--tls-cert", CERT, "--tls-key", certificate("another")[1]], "another certificate's"),
             (["--tls-cert", "/nowhere", "--tls-key", KEY], "/nowhere"),
+            (["--tls-cert", CERT, "--tls-key", KEY, "--tls-client-cert", "required"], "tls-client-ca"),
+            (["--tls-cert", CERT, "--tls-key", KEY, "--tls-client-ca", CERT], "tls-client-cert=required"),
+            (["--tls-cert", CERT, "--tls-key", KEY, "--tls-ticket-keys", CERT], "line 1"),
+            (["--tls-cert", CERT, "--tls-key", KEY, "--tls12-suites", "AES128-SHA"], "forward secrecy"),
         ):
             with self.assertRaises(AssertionError) as raised:
                 Server(*arguments)

@@ -14,6 +14,7 @@ namespace holdfast {
 enum class IoChoice : std::uint8_t { kAuto, kUring, kEpoll };
 enum class ForwardedHeader : std::uint8_t { kXForwardedFor, kForwarded };
 enum class QueueFullPolicy : std::uint8_t { kDisconnect, kDropOldest, kConflate };
+enum class ClientCertificates : std::uint8_t { kOff, kOptional, kRequired };
 enum class DeflateChoice : std::uint8_t { kOff, kOn, kTakeover };
 
 struct Options {
@@ -87,6 +88,23 @@ struct Options {
   std::vector<std::string> tls_key = {};
   bool tls12 = false;  // TLS 1.2 too; such a connection costs some 13 KiB more than one of TLS 1.3
   bool tls_attached = false;  // leave every connection with OpenSSL: 14 KiB each in place of 128 B
+  // Whether clients are asked for a certificate (a listener may choose for itself), and PEM files
+  // of those who may sign one, with their revocation lists, if there are any. What one showed is in
+  // Request::client_certificate(). kOptional: who has none comes in without.
+  ClientCertificates tls_client_cert = ClientCertificates::kOff;
+  std::vector<std::string> tls_client_ca = {};
+  // As OpenSSL names them, the preferred one first; none: what docs/options.md tells. Of TLS 1.3
+  // three suites are known, of TLS 1.2 those with forward secrecy and AEAD. And the groups in which
+  // keys are exchanged.
+  std::vector<std::string> tls_suites = {};
+  std::vector<std::string> tls12_suites = {};
+  std::vector<std::string> tls_groups = {};
+  // How long a client may come back with a session ticket, and how often the server makes a new key
+  // for them, taking tickets of the one before; 1 s..7 d (RFC 8446 4.6.1).
+  Milliseconds tls_ticket_lifetime{2 * 60 * 60 * 1000};
+  // Files of ticket keys that several servers share, in place of keys of its own; read again with
+  // the certificates (docs/operating.md has the format).
+  std::vector<std::string> tls_ticket_keys = {};
 
   // --- compression (RFC 7692)
   // Whether permessage-deflate is agreed on with peers that offer it. kOn: without context

@@ -14,6 +14,14 @@
 
 namespace holdfast {
 
+// The certificate that a client showed over TLS (Options::tls_client_cert), and that an authority
+// of Options::tls_client_ca has signed.
+struct ClientCertificate {
+  std::string subject;             // "CN=alice,O=Example": RFC 2253, UTF-8
+  std::string fingerprint;         // SHA-256 of all of it, 64 hexadecimal digits
+  std::vector<std::string> names;  // alternative: "DNS:a.example", "URI:spiffe://…", "email:…"
+};
+
 // An upgrade, or plain HTTP. Views; they live until the handler returns.
 class Request {
  public:
@@ -36,6 +44,11 @@ class Request {
   // The sub-protocols that an upgrade offers (RFC 6455 11.3.4), in the client's order, which is
   // that of its preference.
   virtual std::vector<std::string_view> subprotocols() const = 0;
+
+  // The client's certificate; null: it showed none, or was not asked for one. It is kept until the
+  // WebSocket is open: who needs it later keeps what he needs in Peer::data(). Behind a proxy, it
+  // is the proxy's.
+  virtual const ClientCertificate* client_certificate() const { return nullptr; }
 
   // The value of a query parameter, percent-decoded ('+' is a space); nothing where there is none
   // of that name. The first one counts.

@@ -47,8 +47,8 @@ struct Flag {
 struct Choice {
   std::variant<IoChoice ServeSettings::*, QueueFullPolicy ServeSettings::*,
                ForwardedHeader ServeSettings::*, Balancer ServeSettings::*,
-               DeflateChoice ServeSettings::*, LogLevel ServeSettings::*,
-               LogFormat ServeSettings::*>
+               DeflateChoice ServeSettings::*, ClientCertificates ServeSettings::*,
+               LogLevel ServeSettings::*, LogFormat ServeSettings::*>
       field;
   std::span<const std::string_view> words;
 };

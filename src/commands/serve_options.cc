@@ -19,6 +19,7 @@ namespace {
 constexpr std::uint64_t kSecond = 1000;
 constexpr std::uint64_t kMinute = 60 * kSecond;
 constexpr std::uint64_t kHour = 60 * kMinute;
+constexpr std::uint64_t kDay = 24 * kHour;
 constexpr std::uint64_t kKiB = 1024;
 constexpr std::uint64_t kMiB = 1024 * kKiB;
 constexpr std::uint64_t kGiB = 1024 * kMiB;
@@ -45,6 +46,7 @@ constexpr std::array<std::string_view, 3> kIoWords = {"auto", "uring", "epoll"};
 constexpr std::array<std::string_view, 3> kQueueFullWords = {"disconnect", "drop-oldest",
                                                              "conflate"};
 constexpr std::array<std::string_view, 3> kDeflateWords = {"off", "on", "takeover"};
+constexpr std::array<std::string_view, 3> kClientCertWords = {"off", "optional", "required"};
 constexpr std::array<std::string_view, 4> kLogLevelWords = {"debug", "info", "warning", "error"};
 constexpr std::array<std::string_view, 2> kLogFormatWords = {"text", "json"};
 
@@ -69,6 +71,24 @@ Result<void> judge_origin(const std::string& text) {
 Result<void> judge_path(const std::string& text) {
   if (text.empty()) return failure("a path is missing; give the name of a PEM file");
   return {};
+}
+
+Result<void> judge_suite(const std::string& text) {
+  constexpr std::array<std::string_view, 3> kKnown = {
+      "TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256"};
+  if (std::find(kKnown.begin(), kKnown.end(), text) != kKnown.end()) return {};
+  return failure(
+      fmt::format("'{}' is no suite that is served; there are {}", text, fmt::join(kKnown, ", ")));
+}
+
+// Whether OpenSSL knows them is seen when the certificates are loaded.
+Result<void> judge_name(const std::string& text) {
+  const bool is_name = !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
+    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '-' ||
+           c == '_';
+  });
+  if (is_name) return {};
+  return failure(fmt::format("'{}' is no name that OpenSSL could know", text));
 }
 
 Result<void> judge_cors_origin(const std::string& text) {
@@ -243,6 +263,45 @@ constexpr std::array kTable = {
         "Leave every connection with OpenSSL after its handshake: 14 KiB each in place of 128 "
         "bytes (docs/security.md says why one might).",
         ""},
+    OptionRow{"tls-client-cert", kTls, Choice{&ServeSettings::tls_client_cert, kClientCertWords},
+              "Whether clients are asked for a certificate. optional: who has none comes in "
+              "without; who shows one must show a good one. A listener may choose for itself.",
+              ""},
+    OptionRow{"tls-client-ca", kTls,
+              Texts{&ServeSettings::tls_client_ca, judge_path, "FILE", "none"},
+              "Who may sign clients' certificates (PEM). Their revocation lists may stand there "
+              "too; then each of them needs one. SIGHUP reads them anew.",
+              ""},
+    OptionRow{
+        "tls-suites", kTls, Texts{&ServeSettings::tls_suites, judge_suite, "SUITE", "default"},
+        "Suites of TLS 1.3, the preferred one first; a client that puts ChaCha20 first gets it "
+        "where it is there. default: TLS_AES_128_GCM_SHA256, TLS_AES_256_GCM_SHA384, "
+        "TLS_CHACHA20_POLY1305_SHA256.",
+        ""},
+    OptionRow{
+        "tls12-suites", kTls, Texts{&ServeSettings::tls12_suites, judge_name, "SUITE", "default"},
+        "Suites of TLS 1.2 (with tls12), as OpenSSL names them, the preferred one first. "
+        "One without forward secrecy or without AEAD is refused. default: those with ECDHE and "
+        "AES-128-GCM, AES-256-GCM, ChaCha20.",
+        ""},
+    OptionRow{"tls-groups", kTls, Texts{&ServeSettings::tls_groups, judge_name, "GROUP", "default"},
+              "Groups in which keys are exchanged, as OpenSSL names them, the preferred one first. "
+              "default: X25519, P-256, P-384; the finite fields cost the server far more than the "
+              "client.",
+              ""},
+    OptionRow{
+        "tls-ticket-lifetime", kTls,
+        Quantity{Unit::kDuration, &ServeSettings::tls_ticket_lifetime, kSecond, 7 * kDay, "", {}},
+        "How long a client may come back with a session ticket, which saves it and the "
+        "server most of a handshake. A key for tickets is made anew as often, and opens "
+        "them for as long again.",
+        "below a second nobody is back, and RFC 8446 ends a ticket after seven days"},
+    OptionRow{"tls-ticket-keys", kTls,
+              Texts{&ServeSettings::tls_ticket_keys, judge_path, "FILE", "none"},
+              "Ticket keys that several servers share, so that a client may come back to any of "
+              "them: 80 random bytes as base64 in a line, the first one seals. SIGHUP reads them "
+              "anew; to change them is your part then.",
+              ""},
     OptionRow{
         "deflate", kCompression, Choice{&ServeSettings::deflate, kDeflateWords},
         "Whether messages are compressed for peers that offer it (permessage-deflate). on: each "

@@ -50,6 +50,12 @@ TlsCodec::Busy& TlsCodec::make_busy() {
   if (busy_ == nullptr) busy_ = std::make_unique<Busy>();
   return *busy_;
 }
+void TlsCodec::forget_client_certificate() {
+  if (busy_ == nullptr || busy_->certificate == nullptr) return;
+  busy_->certificate.reset();
+  rest();
+}
+
 void TlsCodec::rest() {
   if (busy_ != nullptr && busy_->is_empty()) busy_.reset();
 }
@@ -115,6 +121,7 @@ TlsOpened TlsCodec::take_handshake_record(TlsEngine& engine, Bytes record) {
     case TlsHandshake::Progress::kDone:
       break;
   }
+  busy_->certificate = handshake.client_certificate();
   const TlsOpened established{.kind = Kind::kEstablished, .resumed = handshake.was_resumed()};
   if (auto records = handshake.detach(engine)) {
     records_ = std::move(*records);

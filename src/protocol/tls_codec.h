@@ -32,6 +32,13 @@ class TlsCodec {
   const TlsHandshake* handshake() const { return busy_ ? busy_->handshake.get() : nullptr; }
   bool is_shaking_hands() const { return busy_ && busy_->handshake && !busy_->attached; }
 
+  // What the client showed in its handshake, until it is forgotten: an idle connection has no place
+  // for it.
+  const ClientCertificate* client_certificate() const {
+    return busy_ == nullptr ? nullptr : busy_->certificate.get();
+  }
+  void forget_client_certificate();
+
   // Keeps what comes while the handshake may not begin yet; it is begun with all of it.
   void wait(Bytes input);
   bool is_waiting() const { return !records_.is_alive() && busy_ && !busy_->handshake; }
@@ -65,8 +72,11 @@ class TlsCodec {
     std::unique_ptr<TlsHandshake> handshake;
     std::vector<std::byte> partial;  // of a record that has not come whole
     std::vector<std::byte> output;   // records that were not asked for yet
+    std::unique_ptr<ClientCertificate> certificate;
     bool attached = false;
-    bool is_empty() const { return handshake == nullptr && partial.empty() && output.empty(); }
+    bool is_empty() const {
+      return handshake == nullptr && partial.empty() && output.empty() && certificate == nullptr;
+    }
   };
 
   Busy& make_busy();

@@ -1,10 +1,13 @@
 #include "protocol/tls_codec.h"
 
 #include <gtest/gtest.h>
-#include <openssl/pem.h>
 
+#include <chrono>
+#include <ctime>
 #include <random>
 #include <string>
+#include <thread>
+#include <tuple>
 #include <vector>
 
 #include "protocol/tls_peer.h"
@@ -14,26 +17,8 @@ namespace {
 
 using Kind = TlsOpened::Kind;
 
-std::string pem_of(X509* certificate) {
-  BIO* bio = BIO_new(BIO_s_mem());
-  PEM_write_bio_X509(bio, certificate);
-  char* data = nullptr;
-  const auto size = BIO_get_mem_data(bio, &data);
-  std::string pem(data, static_cast<std::size_t>(size));
-  BIO_free(bio);
-  return pem;
-}
-std::string pem_of(EVP_PKEY* key) {
-  BIO* bio = BIO_new(BIO_s_mem());
-  PEM_write_bio_PrivateKey(bio, key, nullptr, nullptr, 0, nullptr, nullptr);
-  char* data = nullptr;
-  const auto size = BIO_get_mem_data(bio, &data);
-  std::string pem(data, static_cast<std::size_t>(size));
-  BIO_free(bio);
-  return pem;
-}
 TlsIdentity identity_of(const Identity& one, std::string name = "test.pem") {
-  return {pem_of(one.certificate.get()), pem_of(one.key.get()), std::move(name)};
+  return {one.certificate_pem(), one.key_pem(), std::move(name)};
 }
 
 std::shared_ptr<const TlsContext> context_of(const TlsPolicy& policy) {
@@ -190,7 +175,8 @@ TEST(TlsCodec, ResumesWithTicketsAndTakesOverAgain) {
   ASSERT_TRUE(SSL_SESSION_is_resumable(session.get()));
   SSL_shutdown(first.client.ssl());
   // Other certificates in the same place: tickets of before stay good.
-  const auto renewed = TlsContext::make({.identities = {identity_of(localhost())}}, context.get());
+  const auto renewed =
+      TlsContext::make({.identities = {identity_of(localhost())}}, context->tickets());
   for (const auto& one : {context, *renewed}) {
     Pair again(clients.get(), one);
     SSL_set_session(again.client.ssl(), session.get());
@@ -309,13 +295,226 @@ TEST(TlsContext, ChoosesTheCertificateByName) {
 TEST(TlsContext, SaysWhichFileIsWrong) {
   const Identity other("other.example");
   auto identity = identity_of(localhost(), "a.pem");
-  identity.key_pem = pem_of(other.key.get());
+  identity.key_pem = other.key_pem();
   const auto mixed = TlsContext::make({.identities = {identity}});
   ASSERT_FALSE(mixed);
   EXPECT_NE(mixed.error().message.find("a.pem"), std::string::npos);
   const auto empty = TlsContext::make({.identities = {TlsIdentity("", "", "b.pem")}});
   ASSERT_FALSE(empty);
   EXPECT_NE(empty.error().message.find("b.pem"), std::string::npos);
+}
+
+TEST(TlsTickets, AreGoodWithWhoeverHasTheKeyAndNoLongerThanTheyLive) {
+  const auto make = [](const std::shared_ptr<TlsTickets>& tickets) {
+    return *TlsContext::make({.identities = {identity_of(localhost())}}, tickets);
+  };
+  const std::string old_key = std::string(107, 'A') + "=", new_key = std::string(106, 'B') + "A=";
+  const auto one = std::make_shared<TlsTickets>(std::chrono::seconds(1));
+  const auto other = std::make_shared<TlsTickets>(std::chrono::seconds(1));
+  one->share(*parse_ticket_keys(old_key));
+  other->share(*parse_ticket_keys(new_key + "\n" + old_key));
+  const auto clients = client_context();
+  Pair first(clients.get(), make(one));
+  first.run();
+  expect_talk(first);
+  const SslSessionPointer session(SSL_get1_session(first.client.ssl()));
+  SSL_shutdown(first.client.ssl());
+  const auto come_again = [&](const std::shared_ptr<TlsTickets>& tickets) {
+    // So that the client itself does not find it too old.
+    SSL_SESSION_set_time(session.get(), static_cast<long>(std::time(nullptr)));
+    Pair again(clients.get(), make(tickets));
+    SSL_set_session(again.client.ssl(), session.get());
+    again.run();
+    EXPECT_TRUE(again.codec.is_detached());
+    expect_talk(again);
+    return again.was_resumed;
+  };
+  EXPECT_TRUE(come_again(one));
+  EXPECT_TRUE(come_again(other)) << "the key that sealed is the second one there";
+  EXPECT_FALSE(come_again(std::make_shared<TlsTickets>(std::chrono::seconds(1))));
+  other->share(*parse_ticket_keys(new_key));
+  EXPECT_FALSE(come_again(other)) << "the key was taken out";
+  std::this_thread::sleep_for(std::chrono::milliseconds(2100));
+  EXPECT_FALSE(come_again(one)) << "its time is over, although the key is there";
+}
+
+// A server that asks, and clients that have something to show.
+class ClientCertificates : public testing::Test {
+ protected:
+  static std::shared_ptr<const TlsContext> server(TlsClientCertificates rule,
+                                                  std::shared_ptr<TlsTickets> tickets = nullptr) {
+    auto context = TlsContext::make({.identities = {identity_of(localhost())},
+                                     .client_certificates = rule,
+                                     .client_authorities_pem = authority().certificate_pem()},
+                                    std::move(tickets));
+    EXPECT_TRUE(context);
+    return *context;
+  }
+  static const Identity& authority() {
+    static const Identity identity("our authority");
+    return identity;
+  }
+  static SslContextPointer client_with(const Identity& one) {
+    auto clients = client_context();
+    CHECK(SSL_CTX_use_certificate(clients.get(), one.certificate.get()) == 1);
+    CHECK(SSL_CTX_use_PrivateKey(clients.get(), one.key.get()) == 1);
+    return clients;
+  }
+  const Identity alice_{"alice", false, &authority()};
+};
+
+TEST_F(ClientCertificates, AreHandedOnAndForgottenByADetachedConnection) {
+  Identity named("bob", false, &authority());
+  named.extend(NID_subject_alt_name, "DNS:bob.example,URI:spiffe://example/bob,IP:127.0.0.1");
+  CHECK(X509_sign(named.certificate.get(), authority().key.get(), EVP_sha256()) > 0);
+  const auto clients = client_with(named);
+  Pair pair(clients.get(), server(TlsClientCertificates::kRequired));
+  pair.run();
+  ASSERT_TRUE(pair.codec.is_detached());
+  ASSERT_NE(pair.codec.client_certificate(), nullptr);
+  EXPECT_EQ(pair.codec.client_certificate()->subject, "CN=bob");
+  EXPECT_EQ(pair.codec.client_certificate()->names,
+            (std::vector<std::string>{"DNS:bob.example", "URI:spiffe://example/bob"}));
+  EXPECT_EQ(pair.codec.client_certificate()->fingerprint.size(), 64u);
+  expect_talk(pair);
+  EXPECT_NE(pair.codec.client_certificate(), nullptr) << "talk does not lose it";
+  pair.codec.forget_client_certificate();
+  EXPECT_EQ(pair.codec.client_certificate(), nullptr);
+}
+
+TEST_F(ClientCertificates, AreAskedForAsTheRuleSays) {
+  using Rule = TlsClientCertificates;
+  const Identity stranger("mallory"), ended("eve", false, &authority(), -30);
+  for (const auto& [rule, who, comes_in] :
+       {std::tuple{Rule::kOff, static_cast<const Identity*>(nullptr), true},
+        {Rule::kOptional, nullptr, true},
+        {Rule::kRequired, nullptr, false},
+        {Rule::kOff, &alice_, true},
+        {Rule::kOptional, &alice_, true},
+        {Rule::kRequired, &alice_, true},
+        {Rule::kOff, &stranger, true},
+        {Rule::kOptional, &stranger, false},
+        {Rule::kRequired, &stranger, false},
+        {Rule::kOptional, &ended, false},
+        {Rule::kRequired, &ended, false}}) {
+    SCOPED_TRACE(static_cast<int>(rule));
+    const auto clients = who == nullptr ? client_context() : client_with(*who);
+    Pair pair(clients.get(), server(rule));
+    pair.run();
+    EXPECT_EQ(pair.codec.is_detached(), comes_in);
+    EXPECT_EQ(pair.end, comes_in ? Kind::kMore : Kind::kFailed);
+    const bool is_known = comes_in && who == &alice_ && rule != Rule::kOff;
+    EXPECT_EQ(pair.codec.client_certificate() != nullptr, is_known);
+    ERR_clear_error();
+  }
+}
+
+TEST_F(ClientCertificates, AreKnownAgainByATicketUnderTheSameRuleAlone) {
+  const auto clients = client_with(alice_);
+  const auto tickets = std::make_shared<TlsTickets>(std::chrono::hours(1));
+  Pair first(clients.get(), server(TlsClientCertificates::kOptional, tickets));
+  first.run();
+  expect_talk(first);
+  const SslSessionPointer session(SSL_get1_session(first.client.ssl()));
+  SSL_shutdown(first.client.ssl());
+  const auto come_again = [&](const std::shared_ptr<const TlsContext>& context) {
+    Pair again(clients.get(), context);
+    SSL_set_session(again.client.ssl(), session.get());
+    again.run();
+    EXPECT_TRUE(again.codec.is_detached());
+    EXPECT_NE(again.codec.client_certificate(), nullptr);
+    return again.was_resumed;
+  };
+  EXPECT_TRUE(come_again(server(TlsClientCertificates::kOptional, tickets)));
+  EXPECT_FALSE(come_again(server(TlsClientCertificates::kRequired, tickets)))
+      << "a ticket of a laxer rule brings nobody in";
+  const auto others = TlsContext::make(
+      {.identities = {identity_of(localhost())},
+       .client_certificates = TlsClientCertificates::kOptional,
+       .client_authorities_pem = authority().certificate_pem() + Identity("new").certificate_pem()},
+      tickets);
+  EXPECT_FALSE(come_again(*others)) << "nor one that other authorities stood for";
+}
+
+TEST_F(ClientCertificates, EndWithTheirDateThoughTheTicketLivesOn) {
+  const Identity brief("carol", false, &authority(), 2);
+  const auto clients = client_with(brief);
+  const auto context = server(TlsClientCertificates::kOptional);
+  Pair first(clients.get(), context);
+  first.run();
+  expect_talk(first);
+  const SslSessionPointer session(SSL_get1_session(first.client.ssl()));
+  SSL_shutdown(first.client.ssl());
+  const auto come_again = [&] {
+    Pair again(clients.get(), context);
+    SSL_set_session(again.client.ssl(), session.get());
+    again.run();
+    ERR_clear_error();
+    return again.codec.is_established();
+  };
+  EXPECT_TRUE(come_again());
+  while (X509_cmp_current_time(X509_get0_notAfter(brief.certificate.get())) > 0)
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  std::this_thread::sleep_for(std::chrono::milliseconds(1100));
+  EXPECT_FALSE(come_again());
+}
+
+TEST_F(ClientCertificates, ThatWereRevokedAreRefused) {
+  Identity bob("bob", false, &authority());
+  ASN1_INTEGER_set(X509_get_serialNumber(bob.certificate.get()), 7);
+  CHECK(X509_sign(bob.certificate.get(), authority().key.get(), EVP_sha256()) > 0);
+  const CrlPointer list(X509_CRL_new());
+  X509_CRL_set_version(list.get(), 1);
+  X509_CRL_set_issuer_name(list.get(), X509_get_subject_name(authority().certificate.get()));
+  const TimePointer now(X509_gmtime_adj(nullptr, -60)), next(X509_gmtime_adj(nullptr, 3600));
+  X509_CRL_set1_lastUpdate(list.get(), now.get());
+  X509_CRL_set1_nextUpdate(list.get(), next.get());
+  X509_REVOKED* entry = X509_REVOKED_new();
+  X509_REVOKED_set_serialNumber(entry, X509_get_serialNumber(bob.certificate.get()));
+  X509_REVOKED_set_revocationDate(entry, now.get());
+  X509_CRL_add0_revoked(list.get(), entry);
+  CHECK(X509_CRL_sign(list.get(), authority().key.get(), EVP_sha256()) > 0);
+  BIO* bio = BIO_new(BIO_s_mem());
+  PEM_write_bio_X509_CRL(bio, list.get());
+  char* data = nullptr;
+  const auto size = BIO_get_mem_data(bio, &data);
+  const std::string pem(data, static_cast<std::size_t>(size));
+  BIO_free(bio);
+  const auto context =
+      TlsContext::make({.identities = {identity_of(localhost())},
+                        .client_certificates = TlsClientCertificates::kRequired,
+                        .client_authorities_pem = authority().certificate_pem() + pem});
+  ASSERT_TRUE(context);
+  const auto alices = client_with(alice_), bobs = client_with(bob);
+  Pair taken(alices.get(), *context), refused(bobs.get(), *context);
+  refused.run();
+  EXPECT_FALSE(refused.codec.is_established());
+  taken.run();
+  EXPECT_TRUE(taken.codec.is_established());
+}
+
+TEST(TlsContext, OffersNoSuiteThatIsWeakAndOnlyTheGroupsItIsTold) {
+  for (const char* weak : {"AES128-GCM-SHA256", "ECDHE-RSA-AES128-SHA", "ALL"}) {
+    const auto context =
+        TlsContext::make({.identities = {identity_of(localhost())}, .tls12_suites = weak});
+    ASSERT_FALSE(context) << weak;
+    EXPECT_NE(context.error().message.find("forward secrecy"), std::string::npos);
+  }
+  EXPECT_FALSE(TlsContext::make({.identities = {identity_of(localhost())}, .groups = "nonsense"}));
+  const auto clients = client_context();
+  CHECK(SSL_CTX_set1_groups_list(clients.get(), "ffdhe2048") == 1);
+  Pair pair(clients.get(), context_of({.identities = {identity_of(localhost())}}));
+  pair.run();
+  EXPECT_FALSE(pair.codec.is_established());
+}
+
+TEST(TlsContext, TellsWhenCertificatesEnd) {
+  const auto context = context_of({.identities = {identity_of(localhost(), "a.pem")}});
+  ASSERT_EQ(context->certificates().size(), 1u);
+  EXPECT_EQ(context->certificates()[0].name, "a.pem");
+  EXPECT_EQ(context->certificates()[0].subject, "CN=localhost");
+  const auto now = static_cast<std::int64_t>(std::time(nullptr));
+  EXPECT_NEAR(static_cast<double>(context->certificates()[0].not_after - now), 3600, 60);
 }
 
 }  // namespace

@@ -9,23 +9,20 @@
 #include <openssl/x509v3.h>
 
 #include <array>
+#include <chrono>
 #include <cstring>
+#include <ctime>
 
 #include "base/check.h"
+#include "protocol/tls_certificate.h"
 #include "protocol/tls_handshake.h"
 
 namespace holdfast::protocol {
 namespace {
 
-// AES-128 first: half the price of a derivation, and 32 bytes of secret. ChaCha20 for those that
-// put it first (SSL_OP_PRIORITIZE_CHACHA): machines without AES instructions.
-constexpr const char* kSuites =
-    "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256";
-// TLS 1.2: forward secrecy and AEAD alone (RFC 9325 4.2).
-constexpr const char* kTls12Suites =
-    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"
-    "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305";
-constexpr std::size_t kTicketKeyBytesMax = 128;
+constexpr std::chrono::hours kTicketLifetime{2};
+// A client's certificate and whoever signed it; more has no honest reason.
+constexpr long kClientChainBytesMax = 32 * 1024;
 // Larger blocks hold messages, not secrets; and what is overwritten costs time.
 constexpr std::size_t kCleansedBytesMax = 9 * 1024;
 
@@ -39,6 +36,9 @@ struct Free {
 using BioPointer = std::unique_ptr<BIO, Free<BIO_free>>;
 using CertificatePointer = std::unique_ptr<X509, Free<X509_free>>;
 using KeyPointer = std::unique_ptr<EVP_PKEY, Free<EVP_PKEY_free>>;
+
+void free_all(STACK_OF(X509_INFO) * all) { sk_X509_INFO_pop_free(all, X509_INFO_free); }
+using InfosPointer = std::unique_ptr<STACK_OF(X509_INFO), Free<free_all>>;
 
 BioPointer read_only(const std::string& text) {
   return BioPointer(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
@@ -99,6 +99,76 @@ Result<void> load_key(SSL_CTX* context, const TlsIdentity& identity) {
   return {};
 }
 
+Result<void> agree_on_suites(SSL_CTX* context, const TlsPolicy& policy) {
+  if (SSL_CTX_set_ciphersuites(context, policy.suites.c_str()) != 1)
+    return failure(
+        fmt::format("the suites '{}' are not known: {}", policy.suites, openssl_error()));
+  if (SSL_CTX_set1_groups_list(context, policy.groups.c_str()) != 1)
+    return failure(fmt::format("the groups '{}' are not known", policy.groups));
+  if (SSL_CTX_set_cipher_list(context, policy.tls12_suites.c_str()) != 1)
+    return failure(fmt::format("no suite of TLS 1.2 is among '{}'", policy.tls12_suites));
+  const STACK_OF(SSL_CIPHER)* ciphers = SSL_CTX_get_ciphers(context);
+  for (int i = 0; i < sk_SSL_CIPHER_num(ciphers); ++i) {
+    const SSL_CIPHER* cipher = sk_SSL_CIPHER_value(ciphers, i);
+    const int exchange = SSL_CIPHER_get_kx_nid(cipher);
+    // What TLS 1.3 has stands in the same list.
+    if ((exchange == NID_kx_ecdhe || exchange == NID_kx_any) && SSL_CIPHER_is_aead(cipher) == 1)
+      continue;
+    return failure(fmt::format("{} has no forward secrecy or no AEAD; leave it out",
+                               SSL_CIPHER_get_name(cipher)));
+  }
+  return {};
+}
+
+// Who may sign for clients. Their names are told to clients (RFC 8446 4.2.4), which choose by them.
+Result<void> load_authorities(SSL_CTX* context, const std::string& text) {
+  const BioPointer bio = read_only(text);
+  const InfosPointer infos(PEM_X509_INFO_read_bio(bio.get(), nullptr, nullptr, nullptr));
+  if (infos == nullptr) return failure("cannot be read: " + openssl_error());
+  X509_STORE* store = SSL_CTX_get_cert_store(context);
+  int authorities = 0;
+  for (int i = 0; i < sk_X509_INFO_num(infos.get()); ++i) {
+    const X509_INFO* info = sk_X509_INFO_value(infos.get(), i);
+    if (info->crl != nullptr) {
+      CHECK(X509_STORE_add_crl(store, info->crl) == 1);
+      X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL);
+    }
+    if (info->x509 == nullptr) continue;
+    CHECK(X509_STORE_add_cert(store, info->x509) == 1);
+    CHECK(SSL_CTX_add_client_CA(context, info->x509) == 1);
+    ++authorities;
+  }
+  ERR_clear_error();
+  if (authorities == 0) return failure("there is no certificate in it");
+  return {};
+}
+
+Result<void> ask_for_certificates(SSL_CTX* context, const TlsPolicy& policy) {
+  if (policy.client_certificates == TlsClientCertificates::kOff) return {};
+  if (auto loaded = load_authorities(context, policy.client_authorities_pem); !loaded)
+    return failure("the clients' authorities: " + loaded.error().message);
+  const bool is_required = policy.client_certificates == TlsClientCertificates::kRequired;
+  SSL_CTX_set_verify(context, SSL_VERIFY_PEER | (is_required ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0),
+                     nullptr);
+  SSL_CTX_set_max_cert_list(context, kClientChainBytesMax);
+  // A ticket is good where it would be given again alone: under the same rule and the same
+  // authorities (and revocations). Else OpenSSL does a full handshake.
+  const std::string rule =
+      (is_required ? "required\n" : "optional\n") + policy.client_authorities_pem;
+  std::array<unsigned char, SSL_MAX_SID_CTX_LENGTH> digest;
+  unsigned int size = 0;
+  CHECK(EVP_Digest(rule.data(), rule.size(), digest.data(), &size, EVP_sha256(), nullptr) == 1);
+  CHECK(SSL_CTX_set_session_id_context(context, digest.data(), size) == 1);
+  return {};
+}
+
+TlsCertificateTerm term_of(SSL_CTX* context, const TlsIdentity& identity) {
+  const X509* leaf = SSL_CTX_get0_certificate(context);
+  std::tm end{};
+  CHECK(ASN1_TIME_to_tm(X509_get0_notAfter(leaf), &end) == 1);
+  return {identity.name, subject_text(leaf), timegm(&end)};
+}
+
 void cleanse_and_free(void* block, const char*, int) {
   if (block == nullptr) return;
   const std::size_t size = malloc_usable_size(block);
@@ -137,40 +207,38 @@ Result<TlsContext::Pointer> TlsContext::make_one(const TlsIdentity& identity,
   SSL_CTX_set_options(ssl, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
                                SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
   SSL_CTX_set_mode(ssl, SSL_MODE_RELEASE_BUFFERS);
-  CHECK(SSL_CTX_set_ciphersuites(ssl, kSuites) == 1);
-  CHECK(SSL_CTX_set_cipher_list(ssl, kTls12Suites) == 1);
+  if (auto agreed = agree_on_suites(ssl, policy); !agreed) return tl::unexpected(agreed.error());
   // Tickets hold the session (RFC 8446 4.6.1); we hold none, and take no early data.
   SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_OFF);
   SSL_CTX_set_num_tickets(ssl, 1);
   SSL_CTX_set_max_early_data(ssl, 0);
+  tickets_->serve(ssl);
   SSL_CTX_set_alpn_select_cb(ssl, choose_protocol, nullptr);
   if (policy.detach) SSL_CTX_set_keylog_callback(ssl, TlsHandshake::note_secret);
   if (auto loaded = load_chain(ssl, identity); !loaded) return tl::unexpected(loaded.error());
   if (auto loaded = load_key(ssl, identity); !loaded) return tl::unexpected(loaded.error());
+  if (auto asked = ask_for_certificates(ssl, policy); !asked) return tl::unexpected(asked.error());
   return context;
 }
 
 Result<std::shared_ptr<const TlsContext>> TlsContext::make(const TlsPolicy& policy,
-                                                           const TlsContext* before) {
+                                                           std::shared_ptr<TlsTickets> tickets) {
   CHECK(!policy.identities.empty());
   std::shared_ptr<TlsContext> result(new TlsContext);
+  result->tickets_ =
+      tickets != nullptr ? std::move(tickets) : std::make_shared<TlsTickets>(kTicketLifetime);
   result->detach_ = policy.detach;
+  result->allow_tls12_ = policy.allow_tls12;
+  result->asks_for_certificates_ = policy.client_certificates != TlsClientCertificates::kOff;
   for (const TlsIdentity& identity : policy.identities) {
-    auto one = make_one(identity, policy);
+    auto one = result->make_one(identity, policy);
     if (!one) return tl::unexpected(one.error());
     result->contexts_.push_back(std::move(*one));
+    result->certificates_.push_back(term_of(result->contexts_.back().get(), identity));
   }
   SSL_CTX* first = result->ssl();
   SSL_CTX_set_tlsext_servername_callback(first, choose_identity);
   SSL_CTX_set_tlsext_servername_arg(first, result.get());
-  if (before != nullptr) {
-    std::array<unsigned char, kTicketKeyBytesMax> keys;
-    const long size = SSL_CTX_get_tlsext_ticket_keys(before->ssl(), nullptr, 0);
-    CHECK(size > 0 && static_cast<std::size_t>(size) <= keys.size());
-    SSL_CTX_get_tlsext_ticket_keys(before->ssl(), keys.data(), size);
-    SSL_CTX_set_tlsext_ticket_keys(first, keys.data(), size);
-    OPENSSL_cleanse(keys.data(), keys.size());
-  }
   return std::shared_ptr<const TlsContext>(std::move(result));
 }
 

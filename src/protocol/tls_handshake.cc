@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "protocol/tls_certificate.h"
 
 namespace holdfast::protocol {
 namespace {
@@ -96,6 +97,13 @@ TlsHandshake::Progress TlsHandshake::feed(Bytes record, std::vector<std::byte>& 
 }
 
 bool TlsHandshake::was_resumed() const { return SSL_session_reused(ssl_.get()) == 1; }
+
+std::unique_ptr<ClientCertificate> TlsHandshake::client_certificate() const {
+  if (!context_->asks_for_certificates()) return nullptr;
+  const X509* certificate = SSL_get0_peer_certificate(ssl_.get());
+  if (certificate == nullptr) return nullptr;
+  return std::make_unique<ClientCertificate>(describe_certificate(certificate));
+}
 
 std::optional<TlsRecords> TlsHandshake::detach(TlsEngine& engine) {
   if (!context_->detaches() || SSL_version(ssl_.get()) != TLS1_3_VERSION) return std::nullopt;

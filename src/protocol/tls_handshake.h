@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/bytes.h"
+#include "holdfast/request.h"
 #include "protocol/tls_context.h"
 #include "protocol/tls_record.h"
 
@@ -37,6 +38,9 @@ class TlsHandshake {
   // Something was not as we know it of OpenSSL.
   bool was_unexpected() const { return was_unexpected_; }
   bool was_resumed() const;
+  // What the client showed; null: nothing, or it was not asked. With a ticket, what it showed when
+  // it got the first.
+  std::unique_ptr<ClientCertificate> client_certificate() const;
 
   // After kDone, when it stays attached: opens a record that was fed, into `plaintext`, which is
   // given the right size.

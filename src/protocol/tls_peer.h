@@ -4,8 +4,10 @@
 // on.
 
 #include <openssl/err.h>
+#include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
+#include <openssl/x509v3.h>
 
 #include <array>
 #include <map>
@@ -32,6 +34,8 @@ using SslContextPointer = std::unique_ptr<SSL_CTX, TlsPeerFree<SSL_CTX_free>>;
 using SslPointer = std::unique_ptr<SSL, TlsPeerFree<SSL_free>>;
 using SslSessionPointer = std::unique_ptr<SSL_SESSION, TlsPeerFree<SSL_SESSION_free>>;
 using KeyPointer = std::unique_ptr<EVP_PKEY, TlsPeerFree<EVP_PKEY_free>>;
+using CrlPointer = std::unique_ptr<X509_CRL, TlsPeerFree<X509_CRL_free>>;
+using TimePointer = std::unique_ptr<ASN1_TIME, TlsPeerFree<ASN1_TIME_free>>;
 using CertificatePointer = std::unique_ptr<X509, TlsPeerFree<X509_free>>;
 
 inline std::vector<std::byte> bytes_of_hex(std::string_view hex) {
@@ -55,24 +59,54 @@ inline TlsSecret secret_of_hex(std::string_view hex) {
   return secret;
 }
 
-// A certificate that signs itself, for P-256, or for RSA when `rsa`.
+// A certificate for P-256, or for RSA when `rsa`. It signs itself, as an authority may, or another
+// signs it.
 struct Identity {
   KeyPointer key;
   CertificatePointer certificate;
 
-  explicit Identity(const char* name, bool rsa = false)
+  explicit Identity(const char* name, bool rsa = false, const Identity* issuer = nullptr,
+                    long seconds = 3600)
       : key(rsa ? EVP_RSA_gen(2048) : EVP_EC_gen("P-256")), certificate(X509_new()) {
     X509* x509 = certificate.get();
     X509_set_version(x509, 2);
     ASN1_INTEGER_set(X509_get_serialNumber(x509), 1);
     X509_gmtime_adj(X509_getm_notBefore(x509), -60);
-    X509_gmtime_adj(X509_getm_notAfter(x509), 3600);
+    X509_gmtime_adj(X509_getm_notAfter(x509), seconds);
     X509_set_pubkey(x509, key.get());
     X509_NAME* subject = X509_get_subject_name(x509);
     X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_ASC,
                                reinterpret_cast<const unsigned char*>(name), -1, -1, 0);
-    X509_set_issuer_name(x509, subject);
-    CHECK(X509_sign(x509, key.get(), EVP_sha256()) > 0);
+    X509_set_issuer_name(
+        x509, issuer == nullptr ? subject : X509_get_subject_name(issuer->certificate.get()));
+    if (issuer == nullptr) extend(NID_basic_constraints, "critical,CA:TRUE");
+    CHECK(X509_sign(x509, issuer == nullptr ? key.get() : issuer->key.get(), EVP_sha256()) > 0);
+  }
+  void extend(int kind, const char* value) {
+    X509_EXTENSION* extension = X509V3_EXT_conf_nid(nullptr, nullptr, kind, value);
+    CHECK(extension != nullptr && X509_add_ext(certificate.get(), extension, -1) == 1);
+    X509_EXTENSION_free(extension);
+  }
+  // As files hold them.
+  std::string certificate_pem() const {
+    return pem_text([&](BIO* bio) { PEM_write_bio_X509(bio, certificate.get()); });
+  }
+  std::string key_pem() const {
+    return pem_text([&](BIO* bio) {
+      PEM_write_bio_PrivateKey(bio, key.get(), nullptr, nullptr, 0, nullptr, nullptr);
+    });
+  }
+
+ private:
+  template <class Write>
+  static std::string pem_text(Write write) {
+    BIO* bio = BIO_new(BIO_s_mem());
+    write(bio);
+    char* data = nullptr;
+    const auto size = BIO_get_mem_data(bio, &data);
+    std::string text(data, static_cast<std::size_t>(size));
+    BIO_free(bio);
+    return text;
   }
 };
 

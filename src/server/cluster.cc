@@ -92,6 +92,10 @@ std::optional<std::string> Cluster::read_trusted_proxies() {
   return std::nullopt;
 }
 
+std::optional<std::string> Cluster::load_tls() {
+  return tls_.load(options_, listeners_, net::unix_seconds_now());
+}
+
 std::optional<std::string> Cluster::prepare() {
   if (auto problem = read_listeners()) return problem;
   if (auto problem = read_trusted_proxies()) return problem;
@@ -218,7 +222,7 @@ std::optional<std::string> Cluster::open_listener(const Thread& thread, net::Loo
   }
   const auto listener = loop.listen(*address, options);
   if (!listener) return fmt::format("{}: {}", option, listener.error().message);
-  worker.add_listener(*listener, {spec.proxy, false, deflate_of(spec), tls_of(spec)});
+  worker.add_listener(*listener, {spec.proxy, false, deflate_of(spec), tls_.of(spec)});
   const auto local = loop.local_address(*listener);
   if (!local) return local.error().message;
   spec.address = local->to_string();
@@ -231,7 +235,10 @@ std::optional<std::string> Cluster::open_listeners(const Thread& thread, net::Lo
     for (const auto& listener : unix_listeners_) {
       if (listener != nullptr) listener->drop_own();
     }
-    ListenerSpec spec{.address = options_.admin, .tls = false, .deflate = DeflateChoice::kOff};
+    ListenerSpec spec;
+    spec.address = options_.admin;
+    spec.tls = false;
+    spec.deflate = DeflateChoice::kOff;
     if (auto problem = open_listener(thread, loop, worker, spec)) return problem;
     admin_address_ = spec.address;
     return std::nullopt;
@@ -243,8 +250,8 @@ std::optional<std::string> Cluster::open_listeners(const Thread& thread, net::Lo
       const auto listener = loop.listen_shared(unix_listeners_[i]->take_own());
       if (!listener)
         return fmt::format("listen {}: {}", listeners_[i].address, listener.error().message);
-      worker.add_listener(
-          *listener, {listeners_[i].proxy, true, deflate_of(listeners_[i]), tls_of(listeners_[i])});
+      worker.add_listener(*listener, {listeners_[i].proxy, true, deflate_of(listeners_[i]),
+                                      tls_.of(listeners_[i])});
     }
     if (thread.index == 0) addresses_.push_back(listeners_[i].address);
   }

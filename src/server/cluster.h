@@ -22,6 +22,7 @@
 #include "server/router.h"
 #include "server/sizing.h"
 #include "server/survey.h"
+#include "server/tls_source.h"
 #include "server/worker.h"
 
 namespace holdfast::server {
@@ -64,6 +65,7 @@ class Cluster final : public Publisher {
     return publications_lost_.load(std::memory_order_relaxed) +
            admin_counters_.publications_lost.read();
   }
+  std::vector<protocol::TlsCertificateTerm> certificates() const { return tls_.certificates(); }
   bool is_draining() const { return admission_ != nullptr && admission_->is_draining(); }
   std::uint64_t descriptor_limit() const { return descriptor_limit_; }
 
@@ -83,7 +85,6 @@ class Cluster final : public Publisher {
                                            ListenerSpec& spec);
   DeflateChoice deflate_of(const ListenerSpec& spec) const;
   WorkerSettings worker_settings() const;
-  const TlsSource* tls_of(const ListenerSpec& spec) const;
 
   Options options_;
   const Instant started_;
@@ -96,7 +97,7 @@ class Cluster final : public Publisher {
   std::uint64_t descriptor_limit_ = 0;
   std::unique_ptr<Admission> admission_;
   std::unique_ptr<Admission> admin_admission_;
-  std::unique_ptr<TlsSource> tls_;  // without certificates: null
+  TlsSources tls_;
   std::vector<std::unique_ptr<net::Waker>> wakers_;
   std::vector<std::unique_ptr<broker::Mailbox>> mailboxes_;
   std::unique_ptr<broker::Broker> broker_;

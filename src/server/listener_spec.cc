@@ -18,6 +18,8 @@ constexpr std::array<std::string_view, 4> kProxyWords = {"off", "v1", "v2",
                                                          "on"};  // in the order of ProxyVersions
 constexpr std::array<std::string_view, 3> kDeflateWords = {
     "off", "on", "takeover"};  // in the order of DeflateChoice
+constexpr std::array<std::string_view, 3> kClientCertWords = {
+    "off", "optional", "required"};  // in the order of ClientCertificates
 
 bool read_proxy(std::string_view value, ListenerSpec& spec) {
   const auto word = std::find(kProxyWords.begin(), kProxyWords.end(), value);
@@ -63,6 +65,28 @@ bool read_tls(std::string_view value, ListenerSpec& spec) {
 }
 std::string tls_text(const ListenerSpec& spec) { return !spec.tls ? "" : *spec.tls ? "on" : "off"; }
 
+template <std::string ListenerSpec::* kField>
+bool read_path(std::string_view value, ListenerSpec& spec) {
+  spec.*kField = value;
+  return !value.empty();
+}
+template <std::string ListenerSpec::* kField>
+std::string path_text(const ListenerSpec& spec) {
+  return spec.*kField;
+}
+
+bool read_client_cert(std::string_view value, ListenerSpec& spec) {
+  const auto word = std::find(kClientCertWords.begin(), kClientCertWords.end(), value);
+  if (word == kClientCertWords.end()) return false;
+  spec.tls_client_cert = static_cast<ClientCertificates>(word - kClientCertWords.begin());
+  return true;
+}
+std::string client_cert_text(const ListenerSpec& spec) {
+  return spec.tls_client_cert
+             ? std::string(kClientCertWords[static_cast<std::size_t>(*spec.tls_client_cert)])
+             : "";
+}
+
 constexpr std::array kSettings = {
     ListenerSetting{"proxy", "on|v1|v2|off", "on", "off",
                     "Each connection begins with a PROXY header (version 1, 2, or either) that "
@@ -82,6 +106,15 @@ constexpr std::array kSettings = {
                     "Whether its peers speak TLS; without it, those of a port do where tls-cert "
                     "is given.",
                     read_tls, tls_text},
+    ListenerSetting{"tls-cert", "FILE", "", "",
+                    "A certificate chain of its own; with it the listener speaks TLS.",
+                    read_path<&ListenerSpec::tls_cert>, path_text<&ListenerSpec::tls_cert>},
+    ListenerSetting{"tls-key", "FILE", "", "", "The private key of its own certificate.",
+                    read_path<&ListenerSpec::tls_key>, path_text<&ListenerSpec::tls_key>},
+    ListenerSetting{"tls-client-cert", "off|optional|required", "required", "",
+                    "Whether its peers are asked for a certificate; without it, the option "
+                    "tls-client-cert holds.",
+                    read_client_cert, client_cert_text},
 };
 
 const ListenerSetting* find_setting(std::string_view name) {

@@ -25,6 +25,9 @@ struct ListenerSpec {
   bool ipv6_only = false;
   std::uint32_t mode = 0660;     // permissions of a unix socket
   std::optional<bool> tls = {};  // nothing: where there are certificates, and it is no unix socket
+  std::string tls_cert = {};     // its own certificate chain and key, in the place of the options'
+  std::string tls_key = {};
+  std::optional<ClientCertificates> tls_client_cert = {};  // nothing: Options::tls_client_cert
   std::optional<DeflateChoice> deflate = {};  // nothing: what Options::deflate says for all
 
   bool is_unix() const;

@@ -10,25 +10,11 @@
 #include <vector>
 
 #include "base/bytes.h"
-#include "base/shared_value.h"
 #include "net/secret_memory.h"
 #include "protocol/tls_codec.h"
+#include "server/tls_source.h"
 
 namespace holdfast::server {
-
-// What new handshakes begin with; replaced when certificates change. Any thread.
-class TlsSource {
- public:
-  explicit TlsSource(std::shared_ptr<const protocol::TlsContext> first)
-      : present_(std::move(first)) {}
-  std::shared_ptr<const protocol::TlsContext> present() const { return present_.load(); }
-  void replace(std::shared_ptr<const protocol::TlsContext> next) {
-    present_.store(std::move(next));
-  }
-
- private:
-  SharedValue<const protocol::TlsContext> present_;
-};
 
 // Used by one thread.
 class TlsTable {

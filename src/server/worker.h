@@ -103,6 +103,9 @@ class Worker final : public Publisher, private topics::TopicListener {
   std::optional<IpAddress> client_address(int descriptor,
                                           const protocol::HttpRequest& request) const;
 
+  // What a connection's peer showed over TLS, as long as it is a request's; else null.
+  const ClientCertificate* client_certificate(int descriptor) const;
+
   // What an operator asks of this worker's connections (survey.h); a walk over the table, and a few
   // system calls for each row that is told.
   Survey survey(const SurveyOrder& order);

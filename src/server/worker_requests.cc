@@ -102,6 +102,10 @@ class RequestView final : public Request {
     return address ? address->to_string() : "";
   }
 
+  const ClientCertificate* client_certificate() const override {
+    return worker_.client_certificate(descriptor_);
+  }
+
  private:
   const Worker& worker_;
   const protocol::HttpRequest& request_;
@@ -250,6 +254,7 @@ void Worker::upgrade(int descriptor, Connection& connection, const protocol::Htt
   keepalive_.wake(loop_.now());
   if (rates_.are_limited()) rates_.reset(descriptor);
   handler.open(peer, view);
+  if (connection.tls) (*tls_)[descriptor].forget_client_certificate();
 }
 
 void Worker::reply(int descriptor, Connection& connection, const protocol::HttpRequest& request) {

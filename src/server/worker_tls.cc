@@ -61,11 +61,17 @@ bool Worker::may_begin_handshake() const {
 }
 
 void Worker::begin_handshake(int descriptor, Connection& connection, MutableBytes bytes) {
-  (*tls_)[descriptor].begin(listeners_[connection.route].traits.tls->present());
+  auto context = listeners_[connection.route].traits.tls->present();
+  context->tickets()->rotate(loop_.now());
+  (*tls_)[descriptor].begin(std::move(context));
   ++tls_->shaking;
   ++tls_->begun_in_turn;
   tls_->shaking_peak = std::max(tls_->shaking_peak, tls_->shaking);
   open_records(descriptor, connection, bytes);
+}
+
+const ClientCertificate* Worker::client_certificate(int descriptor) const {
+  return table_[descriptor].tls ? (*tls_)[descriptor].client_certificate() : nullptr;
 }
 
 // After everything else that this turn brought.

@@ -1,7 +1,6 @@
 // TLS through a whole worker, without a kernel: OpenSSL's client on the other side.
 
 #include <gtest/gtest.h>
-#include <openssl/pem.h>
 
 #include <memory>
 #include <string>
@@ -27,32 +26,33 @@ constexpr std::string_view kUpgrade =
 
 class Echo final : public Handler {
  public:
-  void open(Peer& peer, const Request&) override { peer.subscribe("news"); }
+  Verdict upgrade(Peer&, const Request& request) override {
+    const ClientCertificate* certificate = request.client_certificate();
+    subjects.push_back(certificate == nullptr ? "nobody" : certificate->subject);
+    return Verdict::accept();
+  }
+  void open(Peer& peer, const Request& request) override {
+    peer.subscribe("news");
+    EXPECT_EQ(request.client_certificate() == nullptr, subjects.back() == "nobody");
+  }
   void message(Peer& peer, MessageKind kind, std::span<const std::byte> payload) override {
     peer.send(kind, payload);
   }
+  std::vector<std::string> subjects;
 };
 
-template <class Write>
-std::string pem(Write write) {
-  BIO* bio = BIO_new(BIO_s_mem());
-  write(bio);
-  char* data = nullptr;
-  const auto size = BIO_get_mem_data(bio, &data);
-  std::string text(data, static_cast<std::size_t>(size));
-  BIO_free(bio);
-  return text;
+const protocol::Identity& authority() {
+  static const protocol::Identity one("authority");
+  return one;
 }
 
-std::shared_ptr<const protocol::TlsContext> context(bool detach) {
+std::shared_ptr<const protocol::TlsContext> context(bool detach, bool asks = false) {
   static const protocol::Identity one("localhost");
   protocol::TlsPolicy policy;
+  if (asks) policy.client_certificates = protocol::TlsClientCertificates::kRequired;
+  policy.client_authorities_pem = authority().certificate_pem();
   policy.detach = detach;
-  policy.identities.emplace_back(
-      pem([](BIO* bio) { PEM_write_bio_X509(bio, one.certificate.get()); }), pem([](BIO* bio) {
-        PEM_write_bio_PrivateKey(bio, one.key.get(), nullptr, nullptr, 0, nullptr, nullptr);
-      }),
-      "test.pem");
+  policy.identities.emplace_back(one.certificate_pem(), one.key_pem(), "test.pem");
   return *protocol::TlsContext::make(policy);
 }
 
@@ -75,14 +75,14 @@ class WorkerTls : public testing::TestWithParam<bool> {  // detached or not
     settings_.session.message_bytes_max = 1'000'000;
     settings_.descriptors = 2048;
     settings_.connections_max = 1500;
-    router_.add("/echo", std::make_shared<Echo>());
+    router_.add("/echo", echo_);
     worker_.emplace(settings_, router_, admission_, loop_, mailbox_, broker_, 0u, counters_);
     worker_->add_listener(kListener, {.tls = &source_});
   }
   ~WorkerTls() override { clients_.clear(); }
 
   SslEnd& connect(int descriptor) {
-    loop_.accept(descriptor, kListener);
+    loop_.accept(descriptor, listener_);
     auto& client = clients_[descriptor];
     client = std::make_unique<SslEnd>(contexts_.get(), false);
     client->handshake();
@@ -118,6 +118,7 @@ class WorkerTls : public testing::TestWithParam<bool> {  // detached or not
   }
 
   WorkerSettings settings_{};
+  const std::shared_ptr<Echo> echo_ = std::make_shared<Echo>();
   Router router_;
   Admission admission_{AdmissionLimits{1500, 0, 0}};
   FakeLoop loop_;
@@ -127,6 +128,7 @@ class WorkerTls : public testing::TestWithParam<bool> {  // detached or not
   Counters counters_;
   TlsSource source_{context(GetParam())};
   std::optional<Worker> worker_;
+  int listener_ = kListener;
   protocol::SslContextPointer contexts_ = protocol::client_context();
   std::map<int, std::unique_ptr<SslEnd>> clients_;
 };
@@ -244,6 +246,26 @@ TEST_P(WorkerTls, AnswersAKeyUpdateAlthoughNobodySpeaks) {
   give(6);
   worker_->turn();
   EXPECT_EQ(take(6).substr(2), "under new keys");
+}
+
+TEST_P(WorkerTls, TellsTheHandlerWhoseCertificateItIs) {
+  TlsSource mutual(context(GetParam(), true));
+  worker_->add_listener(kListener + 1, {.tls = &mutual});
+  open(6);
+  const protocol::Identity alice("alice", false, &authority());
+  CHECK(SSL_CTX_use_certificate(contexts_.get(), alice.certificate.get()) == 1);
+  CHECK(SSL_CTX_use_PrivateKey(contexts_.get(), alice.key.get()) == 1);
+  listener_ = kListener + 1;
+  open(7);
+  listener_ = kListener;
+  open(8);
+  EXPECT_EQ(echo_->subjects, (std::vector<std::string>{"nobody", "CN=alice", "nobody"}));
+  clients_[7]->write(frame("hello"));
+  give(7);
+  worker_->turn();
+  EXPECT_EQ(take(7).substr(2), "hello");
+  EXPECT_EQ(worker_->client_certificate(7), nullptr) << "an idle peer keeps none";
+  worker_.reset();  // before what it was given
 }
 
 TEST_P(WorkerTls, DropsAHandshakeThatTakesTooLong) {

@@ -1,0 +1,189 @@
+#include "server/tls_source.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <fstream>
+#include <iterator>
+
+namespace holdfast::server {
+namespace {
+
+using protocol::TlsContext;
+
+Result<std::string> read_file(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) return failure(fmt::format("'{}' cannot be read", path));
+  return std::string{std::istreambuf_iterator<char>(file), {}};
+}
+
+Result<std::string> read_files(std::span<const std::string> paths) {
+  std::string text;
+  for (const std::string& path : paths) {
+    const auto one = read_file(path);
+    if (!one) return one;
+    text += *one + "\n";
+  }
+  return text;
+}
+
+std::string joined(const std::vector<std::string>& words) {
+  return fmt::format("{}", fmt::join(words, ":"));
+}
+
+protocol::TlsClientCertificates rule_of(ClientCertificates choice) {
+  switch (choice) {
+    case ClientCertificates::kOff:
+      return protocol::TlsClientCertificates::kOff;
+    case ClientCertificates::kOptional:
+      return protocol::TlsClientCertificates::kOptional;
+    case ClientCertificates::kRequired:
+      return protocol::TlsClientCertificates::kRequired;
+  }
+  return protocol::TlsClientCertificates::kRequired;
+}
+
+// One that ended where the one of before has not: most likely the wrong file.
+std::optional<std::string> ended(const TlsContext& next, const TlsContext& before,
+                                 std::int64_t unix_seconds) {
+  for (std::size_t i = 0; i < next.certificates().size(); ++i) {
+    const auto& term = next.certificates()[i];
+    const bool was_good =
+        i < before.certificates().size() && before.certificates()[i].not_after >= unix_seconds;
+    if (term.not_after < unix_seconds && was_good)
+      return fmt::format("tls-cert: {} has expired, and that of before has not", term.name);
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+TlsSources::Kind TlsSources::kind_of(const Options& options, const ListenerSpec& spec) {
+  return {spec.tls_cert, spec.tls_key, spec.tls_client_cert.value_or(options.tls_client_cert)};
+}
+
+bool TlsSources::speaks_tls(const Options& options, const ListenerSpec& spec) {
+  const bool has_own = !spec.tls_cert.empty();
+  if (spec.tls) return *spec.tls;
+  return has_own || (!spec.is_unix() && !options.tls_cert.empty());
+}
+
+std::optional<std::string> TlsSources::check(const Options& options,
+                                             std::span<const ListenerSpec> listeners) {
+  if (options.tls_cert.size() != options.tls_key.size())
+    return fmt::format("tls-key: {} keys for {} certificates; give one for each, in their order",
+                       options.tls_key.size(), options.tls_cert.size());
+  bool asks = false;
+  for (const ListenerSpec& spec : listeners) {
+    if (spec.tls_cert.empty() != spec.tls_key.empty())
+      return fmt::format("listen {}: give tls-cert and tls-key both, or none of them",
+                         spec.address);
+    if (!speaks_tls(options, spec)) continue;
+    if (spec.tls_cert.empty() && options.tls_cert.empty())
+      return "listen: tls=on without a certificate; give tls-cert and tls-key";
+    asks = asks || kind_of(options, spec).client_certificates != ClientCertificates::kOff;
+  }
+  if (asks && options.tls_client_ca.empty())
+    return "tls-client-ca: clients are asked for certificates (tls-client-cert), but nobody may "
+           "sign them; give a file of authorities";
+  if (!asks && !options.tls_client_ca.empty())
+    return "tls-client-ca: no client is asked for a certificate; give tls-client-cert=required "
+           "(or optional) too";
+  return std::nullopt;
+}
+
+Result<std::shared_ptr<const TlsContext>> TlsSources::make(const Options& options,
+                                                           const Kind& kind) const {
+  protocol::TlsPolicy policy;
+  policy.detach = !options.tls_attached;
+  policy.allow_tls12 = options.tls12;
+  if (!options.tls_suites.empty()) policy.suites = joined(options.tls_suites);
+  if (!options.tls12_suites.empty()) policy.tls12_suites = joined(options.tls12_suites);
+  if (!options.tls_groups.empty()) policy.groups = joined(options.tls_groups);
+  const bool has_own = !kind.cert.empty();
+  const std::vector<std::string> certs = has_own ? std::vector{kind.cert} : options.tls_cert;
+  const std::vector<std::string> keys = has_own ? std::vector{kind.key} : options.tls_key;
+  for (std::size_t i = 0; i < certs.size(); ++i) {
+    auto chain = read_file(certs[i]);
+    if (!chain) return failure("tls-cert: " + chain.error().message);
+    auto key = read_file(keys[i]);
+    if (!key) return failure("tls-key: " + key.error().message);
+    policy.identities.emplace_back(std::move(*chain), std::move(*key), certs[i]);
+  }
+  policy.client_certificates = rule_of(kind.client_certificates);
+  if (kind.client_certificates != ClientCertificates::kOff) {
+    auto authorities = read_files(options.tls_client_ca);
+    if (!authorities) return failure("tls-client-ca: " + authorities.error().message);
+    policy.client_authorities_pem = std::move(*authorities);
+  }
+  auto context = TlsContext::make(policy, tickets_);
+  if (!context) return failure("TLS: " + context.error().message);
+  return context;
+}
+
+std::optional<std::string> TlsSources::load(const Options& options,
+                                            std::span<const ListenerSpec> listeners,
+                                            std::int64_t unix_seconds) {
+  if (auto problem = check(options, listeners)) return problem;
+  const bool is_first = tickets_ == nullptr;
+  if (is_first) {
+    options_ = options;
+    tickets_ = std::make_shared<protocol::TlsTickets>(
+        std::chrono::duration_cast<std::chrono::seconds>(options.tls_ticket_lifetime));
+  }
+  protocol::TlsTicketKeys ticket_keys;
+  if (!options.tls_ticket_keys.empty()) {
+    const auto text = read_files(options.tls_ticket_keys);
+    if (!text) return "tls-ticket-keys: " + text.error().message;
+    auto keys = protocol::parse_ticket_keys(*text);
+    if (!keys) return "tls-ticket-keys: " + keys.error().message;
+    ticket_keys = std::move(*keys);
+  }
+  std::vector<Kind> kinds;
+  for (const ListenerSpec& spec : listeners) {
+    const Kind kind = kind_of(options, spec);
+    if (speaks_tls(options, spec) && std::find(kinds.begin(), kinds.end(), kind) == kinds.end())
+      kinds.push_back(kind);
+  }
+  std::vector<std::shared_ptr<const TlsContext>> contexts;
+  for (std::size_t i = 0; i < kinds.size(); ++i) {
+    auto context = make(options, kinds[i]);
+    if (!context) return context.error().message;
+    if (!is_first) {
+      if (auto problem = ended(**context, *entries_[i].source->present(), unix_seconds))
+        return problem;
+    }
+    contexts.push_back(std::move(*context));
+  }
+  if (!ticket_keys.empty()) tickets_->share(std::move(ticket_keys));
+  for (std::size_t i = 0; i < kinds.size(); ++i) {
+    if (is_first) {
+      entries_.push_back({kinds[i], std::make_unique<TlsSource>(std::move(contexts[i]))});
+    } else {
+      entries_[i].source->replace(std::move(contexts[i]));
+    }
+  }
+  return std::nullopt;
+}
+
+const TlsSource* TlsSources::of(const ListenerSpec& spec) const {
+  if (!speaks_tls(options_, spec)) return nullptr;
+  const auto entry = std::find_if(entries_.begin(), entries_.end(), [&](const Entry& one) {
+    return one.kind == kind_of(options_, spec);
+  });
+  return entry == entries_.end() ? nullptr : entry->source.get();
+}
+
+std::vector<protocol::TlsCertificateTerm> TlsSources::certificates() const {
+  std::vector<protocol::TlsCertificateTerm> terms;
+  for (const Entry& entry : entries_) {
+    for (const auto& term : entry.source->present()->certificates()) {
+      const bool is_there = std::any_of(terms.begin(), terms.end(),
+                                        [&](const auto& one) { return one.name == term.name; });
+      if (!is_there) terms.push_back(term);
+    }
+  }
+  return terms;
+}
+
+}  // namespace holdfast::server

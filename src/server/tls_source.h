@@ -1,0 +1,72 @@
+#pragma once
+
+// Where a listener's handshakes get their certificates and keys from, and how they are read anew.
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/shared_value.h"
+#include "holdfast/options.h"
+#include "protocol/tls_context.h"
+#include "server/listener_spec.h"
+
+namespace holdfast::server {
+
+// What new handshakes begin with; replaced when certificates change. Any thread.
+class TlsSource {
+ public:
+  explicit TlsSource(std::shared_ptr<const protocol::TlsContext> first)
+      : present_(std::move(first)) {}
+  std::shared_ptr<const protocol::TlsContext> present() const { return present_.load(); }
+  void replace(std::shared_ptr<const protocol::TlsContext> next) {
+    present_.store(std::move(next));
+  }
+
+ private:
+  SharedValue<const protocol::TlsContext> present_;
+};
+
+// Those of all listeners: one for each set of certificates and rule for clients' ones.
+class TlsSources {
+ public:
+  // Reads what the options and listeners name, at start, and again: all of it or nothing, so that
+  // an error, which names the option and the file, leaves the old in force. Again, a certificate
+  // that has ended (by `unix_seconds`) is such an error, unless the old one has too. The first
+  // time before others know of this; then any thread.
+  std::optional<std::string> load(const Options& options, std::span<const ListenerSpec> listeners,
+                                  std::int64_t unix_seconds);
+
+  // Null: its peers speak without TLS.
+  const TlsSource* of(const ListenerSpec& spec) const;
+  // Any thread, once loaded: each file once.
+  std::vector<protocol::TlsCertificateTerm> certificates() const;
+
+ private:
+  // What tells sources apart.
+  struct Kind {
+    std::string cert, key;  // of the listener; empty: the options'
+    ClientCertificates client_certificates;
+    bool operator==(const Kind&) const = default;
+  };
+  struct Entry {
+    Kind kind;
+    std::unique_ptr<TlsSource> source;
+  };
+
+  static Kind kind_of(const Options& options, const ListenerSpec& spec);
+  static bool speaks_tls(const Options& options, const ListenerSpec& spec);
+  std::optional<std::string> check(const Options& options, std::span<const ListenerSpec> listeners);
+  Result<std::shared_ptr<const protocol::TlsContext>> make(const Options& options,
+                                                           const Kind& kind) const;
+
+  Options options_;
+  std::shared_ptr<protocol::TlsTickets> tickets_;
+  std::vector<Entry> entries_;
+};
+
+}  // namespace holdfast::server
