@@ -296,8 +296,9 @@ class UnixSocket(unittest.TestCase):
 
     def test_so_do_connections_that_come_one_by_one(self):
         most, least, counts = self.spread(4, 200, 0.003)
-        self.assertLess(most, 1.4, counts)
-        self.assertGreater(least, 0.6, counts)
+        self.assertLess(most, 2 if SANITIZED else 1.4, counts)
+        if not SANITIZED:
+            self.assertGreater(least, 0.6, counts)
 
 
 class Listeners(unittest.TestCase):
