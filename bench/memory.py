@@ -6,13 +6,13 @@ from processes import start_load, start_server
 CONNECTIONS = 100_000
 
 
-def one(options, serve=(), load=(), path="/"):
+def one(options, serve=(), load=(), path="/", scheme="ws"):
     server, port = start_server(options.build, "uring", CONNECTIONS, 3600, *serve)
     client = None
     try:
         time.sleep(1)
         before = server.pss()
-        client = start_load(options.build, port, CONNECTIONS, 3600, *load, path=path)
+        client = start_load(options.build, port, CONNECTIONS, 3600, *load, path=path, scheme=scheme)
         client.wait_for("holding")
         time.sleep(2)
         return (server.pss() - before) / CONNECTIONS

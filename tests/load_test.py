@@ -4,6 +4,7 @@ import tempfile
 import unittest
 
 from harness import *
+from tls_test import CERT, tls_server
 
 
 class Load(unittest.TestCase):
@@ -100,6 +101,69 @@ class Load(unittest.TestCase):
         joined = run("report", first, self.report)
         self.assertEqual(joined.returncode, 0, joined.stdout + joined.stderr)
         self.assertIn("300", joined.stdout)
+
+
+class OverTls(unittest.TestCase):
+    """wss://; the server's figures are held against the generator's."""
+
+    def load(self, server, path, *arguments):
+        with tempfile.TemporaryDirectory() as folder:
+            report = pathlib.Path(folder) / "report.json"
+            done = run("load", f"wss://{HOST}:{server.address[1]}{path}", "--report", report, *arguments, timeout=120)
+            return done, json.loads(report.read_text())
+
+    def test_whom_nobody_vouches_for_is_not_believed(self):
+        with tls_server() as server:
+            done, report = self.load(server, "/", "--connections", 20, "--hold", "1s")
+            self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
+            self.assertIn("20 certificate not verified: self-signed certificate", done.stdout)
+            self.assertIn("--cafile", done.stdout)
+            self.assertEqual(report["tls"]["failed_unverified"], 20)
+            self.assertEqual(server.metric("holdfast_tls_failed_total"), 20)
+            done, _ = self.load(server, "/", "--connections", 1, "--hold", "1s", "--cafile", CERT, "--server-name", "other.example")
+            self.assertIn("hostname mismatch", done.stdout)
+            done, _ = self.load(server, "/", "--connections", 20, "--hold", "0", "--insecure")
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
+    def test_a_storm_comes_back_with_tickets(self):
+        with tls_server() as server:
+            done, report = self.load(server, "/", "--cafile", CERT, "--scenario", "storm", "--connections", 400, "--rounds", 2, "--hold", "1s",
+                                     "--rate", 2000)
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+            self.assertEqual(report["tls"]["full"], 400)
+            self.assertEqual(report["tls"]["resumed"], 800)
+            self.assertEqual(report["tls"]["failed"] + report["tls"]["attached"], 0)
+            self.assertEqual(server.metric("holdfast_tls_resumed_total"), 800)
+            self.assertEqual(server.metric("holdfast_tls_established_total"), 1200)
+
+    def test_messages_travel_over_both_versions(self):
+        with tls_server("--tls12") as server:
+            for version, attached in (("1.2", 100), ("1.3", 0)):
+                done, report = self.load(server, "/echo", "--cafile", CERT, "--tls", version, "--scenario", "echo", "--connections", 100,
+                                         "--message-rate", 10, "--message-bytes", "20KiB", "--hold", "1s", "--leave", "close")
+                self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+                self.assertEqual(report["messages"]["wrong"] + report["messages"]["missing"], 0)
+                self.assertEqual(report["tls"]["attached"], attached)
+                self.assertEqual(report["tls"]["unexpected"], 0)
+            self.assertEqual(server.metric("holdfast_tls_failed_total"), 0)
+
+    def test_slow_readers_cost_the_others_nothing(self):
+        with tls_server("--queue-bytes-max", "64KiB") as server:
+            done, report = self.load(server, "/echo", "--cafile", CERT, "--scenario", "slow-reader", "--connections", 50, "--slow-share", "20%",
+                                     "--message-rate", 50, "--message-bytes", "8KiB", "--hold", "2s")
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+            self.assertEqual(report["messages"]["missing"], 0)
+            self.assertEqual(report["odd_peers"]["opened"], 10)
+            self.assertEqual(report["tls"]["full"], 50)
+
+    def test_publications_are_posted_and_delivered(self):
+        with tls_server() as server:
+            for more in ((), ("--protocol", "pusher")):
+                done, report = self.load(server, "/topics/t", "--cafile", CERT, "--scenario", "fanout", "--connections", 100,
+                                         "--message-rate", 20, "--hold", "1s", *more)
+                self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+                self.assertEqual(report["messages"]["missing"], 0)
+                self.assertGreater(report["messages"]["received"], 1000)
 
 
 if __name__ == "__main__":

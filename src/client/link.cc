@@ -53,6 +53,7 @@ std::optional<std::string> Link::connect(std::string_view url) {
   if (auto wrong = wrong_with(options_)) return wrong;
   auto target = Target::parse(url);
   if (!target) return target.error().message;
+  if (target->is_secure) return "wss:// is not built into this client yet; connect to ws://";
   target_ = std::move(*target);
   auto descriptor = loop_.connect(std::nullopt, target_.address);
   if (!descriptor) return descriptor.error().message;

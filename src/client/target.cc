@@ -21,6 +21,11 @@ bool has_port(std::string_view authority) {
          std::string_view::npos;
 }
 
+std::string_view host_of(std::string_view authority) {
+  if (authority.front() == '[') return authority.substr(1, authority.find(']') - 1);
+  return authority.substr(0, authority.find(':'));
+}
+
 }  // namespace
 
 Result<Target> Target::parse(std::string_view url) {
@@ -28,14 +33,11 @@ Result<Target> Target::parse(std::string_view url) {
     return failure(fmt::format(
         "URL '{}' holds a space or a character that is not plain ASCII; percent-encode it", url));
   }
-  if (url.starts_with("wss://") || url.starts_with("https://")) {
-    return failure(
-        fmt::format("URL '{}': TLS is not built in yet; connect to ws:// directly", url));
-  }
-  if (!url.starts_with("ws://")) {
+  const bool is_secure = url.starts_with("wss://");
+  if (!is_secure && !url.starts_with("ws://")) {
     return failure(fmt::format("URL '{}' is not one of a WebSocket; write {}", url, kExample));
   }
-  const std::string_view rest = url.substr(5);
+  const std::string_view rest = url.substr(url.find("//") + 2);
   if (rest.find('#') != std::string_view::npos) {
     return failure(
         fmt::format("URL '{}' has a fragment (#), which a WebSocket URL may not have", url));
@@ -55,8 +57,11 @@ Result<Target> Target::parse(std::string_view url) {
   target.authority = authority;
   if (end != std::string_view::npos) target.path = rest.substr(end);
   if (!target.path.starts_with('/')) target.path.insert(0, "/");
+  target.is_secure = is_secure;
+  target.host = host_of(authority);
+  const char* port = is_secure ? ":443" : ":80";
   auto address =
-      net::Address::parse(has_port(authority) ? target.authority : target.authority + ":80");
+      net::Address::parse(has_port(authority) ? target.authority : target.authority + port);
   if (!address)
     return failure(fmt::format("URL '{}': {}", url, address.error().message), address.error().code);
   if (address->port() == 0) {

@@ -37,8 +37,19 @@ TEST(Target, MayBeAnIPv6Address) {
   EXPECT_EQ(Target::parse("ws://[::1]/")->address.to_string(), "[::1]:80");
 }
 
+TEST(Target, IsSecureAtPort443AndKnowsWhomACertificateMustName) {
+  const auto target = Target::parse("wss://127.0.0.7/x");
+  ASSERT_TRUE(target) << target.error().message;
+  EXPECT_TRUE(target->is_secure);
+  EXPECT_EQ(target->address.to_string(), "127.0.0.7:443");
+  EXPECT_EQ(target->host, "127.0.0.7");
+  EXPECT_EQ(Target::parse("wss://[::1]:8443/")->host, "::1");
+  EXPECT_EQ(Target::parse("wss://localhost:8443/")->host, "localhost");
+  EXPECT_FALSE(Target::parse("ws://127.0.0.7")->is_secure);
+}
+
 TEST(Target, SaysWhatIsWrongWithAUrl) {
-  EXPECT_NE(refusal("wss://example.org/").find("TLS"), std::string::npos);
+  EXPECT_NE(refusal("https://127.0.0.1/").find("ws://127.0.0.1:8080"), std::string::npos);
   EXPECT_NE(refusal("http://127.0.0.1/").find("ws://127.0.0.1:8080"), std::string::npos);
   EXPECT_NE(refusal("127.0.0.1:8080").find("ws://"), std::string::npos);
   EXPECT_NE(refusal("ws://").find("names no host"), std::string::npos);

@@ -127,7 +127,7 @@ void add_load_command(CLI::App& app, int& exit_code) {
   auto options = std::make_shared<load::LoadOptions>();
   CLI::App* command = app.add_subcommand(
       "load", "Open many WebSocket connections, hold them, and report what was held");
-  command->add_option("URL", options->url, "What to load: ws://HOST:PORT/PATH.")
+  command->add_option("URL", options->url, "What to load: ws://HOST:PORT/PATH, or wss://.")
       ->required()
       ->envname("HOLDFAST_LOAD_URL");
   for (const load::LoadOption& option : load::load_option_table())

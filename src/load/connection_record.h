@@ -16,6 +16,7 @@ struct ConnectionRecord {
   enum class State : std::uint8_t {
     kNone,  // no connection of ours has this descriptor
     kConnecting,
+    kSecuring,     // the TLS handshake is under way
     kHandshaking,  // the request was sent, the answer is awaited
     kJoining,      // pusher: connected, and not yet on its channel
     kOpen,

@@ -48,6 +48,7 @@ inline Report example_report(std::string host = "a", std::int64_t began = 1'800'
   report.messages.latency.record(milliseconds(4), 5990);
   report.messages.lateness.record(microseconds(50), 6);
   report.messages.publishing.record(milliseconds(5), 6);
+  report.tls = {990, 9, 8, 7, 6, 5, 4, 3};
   report.rounds = {{1000, 999, 1, milliseconds(1500)}};
   report.odd.kind = "silent";
   report.odd.asked = 10;

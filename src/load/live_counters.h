@@ -20,6 +20,8 @@ struct alignas(64) LiveCounters {
   std::atomic<std::uint64_t> server_closed{0};
   std::atomic<std::uint64_t> open{0};
   std::atomic<std::uint64_t> pings{0};
+  std::atomic<std::uint64_t> tls_full{0};
+  std::atomic<std::uint64_t> tls_resumed{0};
   std::atomic<std::uint64_t> sent{0};
   std::atomic<std::uint64_t> received{0};
 };
@@ -35,6 +37,8 @@ struct LiveSum {
   std::uint64_t server_closed = 0;
   std::uint64_t open = 0;
   std::uint64_t pings = 0;
+  std::uint64_t tls_full = 0;
+  std::uint64_t tls_resumed = 0;
   std::uint64_t sent = 0;
   std::uint64_t received = 0;
 };

@@ -17,6 +17,8 @@ constexpr std::array<std::string_view, 6> kScenarioNames = {"idle",  "echo",    
 constexpr std::array<std::string_view, 2> kLeaveNames = {"reset", "close"};
 constexpr std::array<std::string_view, 2> kVanishNames = {"silent", "mute"};
 constexpr std::array<std::string_view, 2> kSpeechNames = {"plain", "pusher"};
+constexpr std::array<std::string_view, 3> kResumeNames = {"returning", "always", "never"};
+constexpr std::array<std::string_view, 3> kTlsNames = {"auto", "1.2", "1.3"};
 constexpr std::array<std::string_view, 3> kIoNames = {"auto", "uring", "epoll"};
 
 Result<std::uint64_t> count_between(std::string_view text, std::uint64_t least,
@@ -130,6 +132,14 @@ Result<void> read_pusher_app(Options& options, std::string_view text) {
   if (!app) return tl::unexpected(app.error());
   options.pusher_app = *std::move(app);
   return {};
+}
+
+Result<void> read_server_name(Options& options, std::string_view text) {
+  for (const char c : text) {
+    if (c <= ' ' || c > '~') return failure("must be a DNS name or an IP address");
+  }
+  if (text.empty()) return failure("must be a DNS name or an IP address");
+  return read_text(options.server_name, text);
 }
 
 Result<void> read_token(Options& options, std::string_view text) {
@@ -267,6 +277,33 @@ constexpr std::array kTable = {
                "Needed where the server was started with one. Safer in the environment than on the "
                "command line.",
                true, read_token},
+    LoadOption{"--cafile", "FILE", "none", "wss: certificates of whom to trust.",
+               "a file in the PEM format",
+               "Without it: those whom the system trusts. A certificate that signed itself is one "
+               "to give.",
+               false, [](Options& o, std::string_view t) { return read_text(o.ca_file, t); }},
+    LoadOption{"--insecure", "", "off", "wss: believe whoever answers.", "",
+               "For tests: the certificate is not looked at.", false,
+               [](Options& o, std::string_view t) { return read_flag(o.insecure, t); }},
+    LoadOption{"--server-name", "NAME", "none",
+               "wss: the name to ask for (SNI), which the certificate must have.",
+               "a DNS name, or an IP address",
+               "Without it: the URL's host. For URLs with an address in place of the name.", false,
+               read_server_name},
+    LoadOption{
+        "--resume", "WHO", "returning",
+        "wss: who takes up a session of before with a ticket, in place of a full handshake.",
+        "returning, always, never",
+        "returning: those that come back in a storm, as browsers do. always: all, as soon as "
+        "a worker has a session.",
+        false,
+        [](Options& o, std::string_view t) { return read_choice(o.resume, t, kResumeNames); }},
+    LoadOption{
+        "--tls", "VERSION", "auto", "wss: the versions of TLS to offer.", "auto, 1.2, 1.3",
+        "auto: both. A connection of 1.2 takes 14 KiB of this machine's memory, one of 1.3 "
+        "128 bytes.",
+        false,
+        [](Options& o, std::string_view t) { return read_choice(o.tls_versions, t, kTlsNames); }},
     LoadOption{
         "--deflate", "", "off",
         "Offer compression (permessage-deflate, without takeover), and compress what is sent.", "",
@@ -316,46 +353,6 @@ std::string environment_name(const LoadOption& option) {
     result += c == '-' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
   }
   return result;
-}
-
-Result<void> check_options(const LoadOptions& options) {
-  if (options.workers > options.connections) {
-    return failure(fmt::format(
-        "--workers {}: more than --connections {}; ask for at most one worker per connection",
-        options.workers, options.connections));
-  }
-  const bool sends = options.scenario == Scenario::kEcho || options.scenario == Scenario::kFanout;
-  if (sends && options.message_rate > 0 && options.hold.count() == 0) {
-    return failure(fmt::format(
-        "--hold 0: scenario {} sends while it holds; give it a time, such as --hold 30s",
-        name(options.scenario)));
-  }
-  if (options.scenario == Scenario::kHalfOpen && options.hold < seconds(1)) {
-    return failure(
-        fmt::format("--hold {}: vanished peers are only noticed after the server's ping interval "
-                    "and pong timeout; give it more "
-                    "than both together, such as --hold 60s",
-                    format_duration(options.hold)));
-  }
-  if (options.protocol == Speech::kPusher) {
-    const bool is_known = options.scenario == Scenario::kIdle ||
-                          options.scenario == Scenario::kFanout ||
-                          options.scenario == Scenario::kStorm;
-    if (!is_known) {
-      return failure(
-          fmt::format("--scenario {}: not with --protocol pusher, which has idle, fanout and storm",
-                      name(options.scenario)));
-    }
-    if (options.scenario == Scenario::kFanout && options.channels != 1) {
-      return failure(fmt::format("--channels {}: in the scenario fanout all are on 1 channel",
-                                 options.channels));
-    }
-  }
-  if (!options.report.empty() && options.report == options.html) {
-    return failure(
-        fmt::format("--html '{}': the same file as --report; give each its own", options.html));
-  }
-  return {};
 }
 
 }  // namespace holdfast::load

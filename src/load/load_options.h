@@ -13,6 +13,7 @@
 #include "base/result.h"
 #include "load/pusher_client.h"
 #include "net/loop.h"
+#include "protocol/tls_client.h"
 
 namespace holdfast::load {
 
@@ -29,6 +30,13 @@ enum class Leave : std::uint8_t {
   kClose,  // a Close frame, then FIN
 };
 
+// Who goes on with a session of before, by ticket (RFC 8446 2.2). New clients have none.
+enum class Resume : std::uint8_t {
+  kReturning,  // those that were here before: the returns of a storm
+  kAlways,     // all, as soon as a worker has a session
+  kNever,
+};
+
 // What "vanished" means in the half-open scenario.
 enum class Vanish : std::uint8_t {
   kSilent,  // the peer's kernel drops every segment: no ACK, no FIN, no RST; an unplugged cable
@@ -38,7 +46,7 @@ enum class Vanish : std::uint8_t {
 struct LoadOptions {
   using Milliseconds = std::chrono::milliseconds;
 
-  std::string url;  // ws://HOST:PORT/PATH
+  std::string url;  // ws://HOST:PORT/PATH, or wss://
   Scenario scenario = Scenario::kIdle;
   std::uint64_t connections = 1000;  // asked for in all; 1..100,000,000
   std::uint32_t rate =
@@ -63,7 +71,12 @@ struct LoadOptions {
   bool allow_fewer = false;  // go on with as many as can be reached
   net::Io io = net::Io::kAuto;
   std::string publish_token;  // bearer token for POST /topics/<name>
-  bool deflate = false;       // offer permessage-deflate, without takeover
+  std::string ca_file;        // wss: PEM, of whom to trust; empty: those whom the system trusts
+  bool insecure = false;      // wss: believe whoever answers
+  std::string server_name;    // wss: whom the certificate must name; empty: the URL's host
+  Resume resume = Resume::kReturning;
+  protocol::TlsVersions tls_versions = protocol::TlsVersions::kAll;
+  bool deflate = false;  // offer permessage-deflate, without takeover
   Speech protocol = Speech::kPlain;
   // pusher, idle: how often a client sends pusher:ping; 0: never; at most 1 h
   Milliseconds client_ping_interval{120'000};

@@ -41,6 +41,8 @@ TEST(LoadOptions, AreReadAsPeopleWriteThem) {
   EXPECT_EQ(with("--leave", "close").leave, Leave::kClose);
   EXPECT_EQ(with("--message-rate", "0.2").message_rate, 0.2);
   EXPECT_TRUE(with("--allow-fewer", "true").allow_fewer);
+  EXPECT_EQ(with("--resume", "always").resume, Resume::kAlways);
+  EXPECT_EQ(with("--tls", "1.2").tls_versions, protocol::TlsVersions::k12Alone);
 }
 
 TEST(LoadOptions, SayWhatWouldBeRight) {
@@ -53,6 +55,19 @@ TEST(LoadOptions, SayWhatWouldBeRight) {
   EXPECT_NE(refusal("--vanish-share", "150%").find("100%"), std::string::npos);
   EXPECT_NE(refusal("--open-timeout", "1ms").find("10 ms"), std::string::npos);
   EXPECT_NE(refusal("--publish-token", "a b").find("spaces"), std::string::npos);
+}
+
+TEST(LoadOptions, OfTlsFitTheUrl) {
+  LoadOptions options;
+  options.url = "ws://127.0.0.1/";
+  options.insecure = true;
+  EXPECT_NE(check_options(options).error().message.find("--insecure: for wss://"),
+            std::string::npos);
+  options.url = "wss://127.0.0.1/";
+  EXPECT_TRUE(check_options(options));
+  options.ca_file = "ca.pem";
+  EXPECT_NE(check_options(options).error().message.find("--cafile 'ca.pem'"), std::string::npos);
+  EXPECT_NE(refusal("--server-name", "a b").find("DNS name"), std::string::npos);
 }
 
 TEST(LoadOptions, EachOneIsDocumentedAndNamedOnce) {

@@ -50,6 +50,17 @@ Result<SourcePlan> plan_sources(const LoadOptions& options, const client::Target
   return sources;
 }
 
+Result<std::shared_ptr<const protocol::TlsClientContext>> plan_tls(const LoadOptions& options,
+                                                                   const client::Target& target) {
+  auto tls = protocol::TlsClientContext::make(
+      {.name = options.server_name.empty() ? target.host : options.server_name,
+       .verify = !options.insecure,
+       .ca_file = options.ca_file,
+       .versions = options.tls_versions});
+  if (!tls) return failure("--cafile " + tls.error().message);
+  return tls;
+}
+
 }  // namespace
 
 Result<LoadPlan> plan_load(const LoadOptions& options) {
@@ -59,6 +70,11 @@ Result<LoadPlan> plan_load(const LoadOptions& options) {
   auto target = client::Target::parse(options.url);
   if (!target) return tl::unexpected(target.error());
   plan.target = std::move(*target);
+  if (plan.target.is_secure) {
+    auto tls = plan_tls(options, plan.target);
+    if (!tls) return tl::unexpected(tls.error());
+    plan.tls = std::move(*tls);
+  }
   if (options.protocol == Speech::kPusher) plan.target.path = pusher_path(options.pusher_app);
   plan.traffic = traffic_of(options, plan.target);
   plan.cpus = machine_facts().cpus;

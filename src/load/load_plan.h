@@ -3,6 +3,7 @@
 // A run thought through before it starts: everything that can be known to fail is found here.
 
 #include <cstdint>
+#include <memory>
 #include <string>
 
 #include "base/result.h"
@@ -18,6 +19,7 @@ struct LoadPlan {
   LoadOptions options;
   client::Target target;
   SourcePlan sources;
+  std::shared_ptr<const protocol::TlsClientContext> tls;  // wss://; null: ws://
   Traffic traffic = Traffic::kNone;
   WorkerShares shares;  // of those that are to stay
   WorkerShares

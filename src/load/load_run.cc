@@ -40,6 +40,8 @@ void add_live(LiveSum& sum, const LiveCounters& live) {
   sum.server_closed += live.server_closed.load(std::memory_order_relaxed);
   sum.open += live.open.load(std::memory_order_relaxed);
   sum.pings += live.pings.load(std::memory_order_relaxed);
+  sum.tls_full += live.tls_full.load(std::memory_order_relaxed);
+  sum.tls_resumed += live.tls_resumed.load(std::memory_order_relaxed);
   sum.sent += live.sent.load(std::memory_order_relaxed);
   sum.received += live.received.load(std::memory_order_relaxed);
 }
@@ -108,6 +110,7 @@ WorkerPlan Run::worker_plan(std::uint32_t index) const {
   result.workers = plan_.shares.workers;
   result.first_ordinal = plan_.shares.first_of(index);
   result.connections = plan_.shares.count_of(index);
+  result.tls = plan_.tls;
   result.rate = rate_of(result.connections);
   result.traffic = plan_.traffic;
   result.publishes = plan_.traffic == Traffic::kPublish && index == 0;
@@ -128,6 +131,7 @@ OddCrewPlan Run::crew_plan(std::uint32_t index) const {
                                                                   : Oddity::kSilent;
   result.first_ordinal = plan_.shares.connections + plan_.odd_shares.first_of(index);
   result.count = plan_.odd_shares.count_of(index);
+  result.tls = plan_.tls;
   result.rate = rate_of(result.count);
   result.talks = plan_.traffic == Traffic::kEcho;
   return result;
@@ -250,6 +254,7 @@ void Run::add_odd_peers(Report& report) {
     report.odd.dropped += crew.outcome->dropped;
     report.odd.dropped_after.add(crew.outcome->dropped_after);
     add(report.refused, crew.outcome->refused);
+    add(report.tls, crew.outcome->tls);
     report.time_to_open =
         std::max(report.time_to_open, crew.outcome->last_answer - conductor_.opening_began());
   }

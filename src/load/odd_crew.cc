@@ -104,9 +104,9 @@ void OddCrew::begin_due(Instant now) {
     if (pacer_ && pacer_->next_due() > now) return;
     if (pacer_) pacer_->advance();
     const std::uint64_t ordinal = plan_.first_ordinal + tried_++;
-    auto opening = OddOpening::begin(plan_.sources->address_of(ordinal), plan_.target->address,
-                                     plan_.oddity == Oddity::kSlow,
-                                     now + plan_.options->open_timeout, request_of(ordinal));
+    auto opening = OddOpening::begin(
+        plan_.sources->address_of(ordinal), plan_.target->address, plan_.oddity == Oddity::kSlow,
+        now + plan_.options->open_timeout, request_of(ordinal), plan_.tls);
     if (opening) {
       attempts_.push_back(std::move(*opening));
     } else {
@@ -118,7 +118,7 @@ void OddCrew::begin_due(Instant now) {
 void OddCrew::go_on_opening(Instant now) {
   for (std::size_t i = 0; i < attempts_.size();) {
     OddOpening& attempt = attempts_[i];
-    const auto progress = attempt.go_on(now);
+    const auto progress = attempt.go_on(now, engine_, outcome_.tls);
     if (progress && *progress == OddOpening::Progress::kUnderWay) {
       ++i;
       continue;
@@ -141,7 +141,7 @@ void OddCrew::opened(OddOpening& attempt) {
   ++outcome_.opened;
   peers_.push_back({attempt.take(),
                     net::Address::from(reinterpret_cast<const sockaddr*>(&local), length),
-                    outcome_.last_answer, 0});
+                    outcome_.last_answer, 0, plan_.talks ? attempt.take_codec() : nullptr});
 }
 
 void OddCrew::refused(std::string_view reason) {
@@ -182,14 +182,33 @@ void OddCrew::talk(Instant since) {
                                  plan_.options->message_rate);
   for (Peer& peer : peers_) {
     for (; peer.descriptor >= 0 && peer.said < due; ++peer.said) {
-      const ssize_t sent =
-          ::send(peer.descriptor, frame_.data(), frame_.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
-      if (sent == static_cast<ssize_t>(frame_.size())) continue;
-      // Half a frame cannot be taken back: this one has said all it will.
-      peer.said = sent > 0 ? UINT64_MAX - 1 : due;
+      if (say(peer)) continue;
+      peer.said = std::max(peer.said, due);
       break;
     }
   }
+}
+
+// False: it says no more now, or ever.
+bool OddCrew::say(Peer& peer) {
+  Bytes bytes = frame_;
+  if (peer.codec != nullptr) {
+    // A record is sealed once: one that found no room is what goes out next.
+    if (peer.sealed.empty()) {
+      peer.sealed.resize(peer.codec->sealed_bytes_max(bytes.size()));
+      peer.sealed.resize(peer.codec->seal(engine_, {&bytes, 1}, peer.sealed.data()));
+    }
+    bytes = peer.sealed;
+  }
+  const ssize_t sent =
+      ::send(peer.descriptor, bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+  if (sent == static_cast<ssize_t>(bytes.size())) {
+    peer.sealed.clear();
+    return true;
+  }
+  // Half a frame cannot be taken back: this one has said all it will.
+  if (sent > 0) peer.said = UINT64_MAX;
+  return false;
 }
 
 void OddCrew::leave() {

@@ -10,6 +10,7 @@
 //   the smallest receive buffer, and nobody reads
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -38,13 +39,15 @@ struct OddCrewPlan {
   Oddity oddity = Oddity::kSilent;
   std::uint64_t first_ordinal = 0;  // of the run's connections
   std::uint32_t count = 0;
-  double rate = 0;     // opens a second; 0: no pace
-  bool talks = false;  // slow: sends echo messages all the same
+  std::shared_ptr<const protocol::TlsClientContext> tls;  // wss://; null: ws://
+  double rate = 0;                                        // opens a second; 0: no pace
+  bool talks = false;                                     // slow: sends echo messages all the same
 };
 
 struct OddCrewOutcome {
   std::uint64_t opened = 0;
   Reasons refused;
+  TlsFacts tls;
   std::uint64_t dropped = 0;
   Histogram dropped_after;
   Instant last_answer;
@@ -68,6 +71,9 @@ class OddCrew {
     net::Address local;
     Instant last_byte;
     std::uint64_t said;  // messages
+    // wss, of those that talk: what seals for it, and what was sealed and is not sent yet.
+    std::unique_ptr<protocol::TlsCodec> codec = nullptr;
+    std::vector<std::byte> sealed = {};
   };
 
   void begin_due(Instant now);
@@ -78,6 +84,7 @@ class OddCrew {
   Instant watch();
   bool is_dropped(const Peer& peer) const;
   void talk(Instant since);
+  bool say(Peer& peer);
   void leave();
   void publish_live(Baton::Step step);
 
@@ -89,6 +96,7 @@ class OddCrew {
   std::vector<OddOpening> attempts_;
   std::vector<Peer> peers_;
   std::vector<std::byte> frame_;  // a masked message, for those that talk
+  protocol::TlsEngine engine_;
   std::optional<Pacer> pacer_;
   std::uint32_t tried_ = 0;
   std::uint64_t refused_ = 0;

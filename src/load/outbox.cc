@@ -21,6 +21,32 @@ MutableBytes Outbox::room(std::size_t size) {
 }
 
 void Outbox::send(net::Descriptor descriptor, Bytes bytes) {
+  if (tls_ != nullptr) return seal(descriptor, {&bytes, 1});
+  queue(descriptor, bytes);
+}
+
+void Outbox::seal(net::Descriptor descriptor, std::span<const Bytes> pieces) {
+  protocol::TlsCodec& codec = (*tls_)[descriptor];
+  if (!codec.is_begun()) return;
+  const std::size_t bytes = pieces.empty() ? 0 : pieces.front().size();
+  const MutableBytes records = room(codec.sealed_bytes_max(bytes));
+  const std::size_t size = codec.seal(tls_->engine, pieces, records.data());
+  if (size > 0) queue(descriptor, records.first(size));
+}
+
+void Outbox::say_what_is_due(net::Descriptor descriptor) {
+  if (tls_ != nullptr && (*tls_)[descriptor].has_something_to_say()) seal(descriptor, {});
+}
+
+void Outbox::say_last_word(net::Descriptor descriptor, protocol::TlsAlert alert) {
+  if (tls_ == nullptr || !(*tls_)[descriptor].is_begun()) return;
+  protocol::TlsCodec& codec = (*tls_)[descriptor];
+  const MutableBytes records = room(codec.sealed_bytes_max(0));
+  const std::size_t size = codec.seal_end(tls_->engine, alert, records.data());
+  if (size > 0) queue(descriptor, records.first(size));
+}
+
+void Outbox::queue(net::Descriptor descriptor, Bytes bytes) {
   turn_bytes_ += bytes.size();
   if (!waiting_.empty()) {
     // Behind what waits, or it would overtake it.
@@ -44,12 +70,13 @@ void Outbox::on_writable(net::Descriptor descriptor) {
   if (waiting == waiting_.end()) return;
   leaving_.push_back(std::move(waiting->second));
   waiting_.erase(waiting);
-  send(descriptor, as_bytes(leaving_.back()));
+  queue(descriptor, as_bytes(leaving_.back()));
 }
 
 void Outbox::forget(net::Descriptor descriptor) {
   if (!waiting_.empty()) waiting_.erase(descriptor);
   if (!turn_sends_.empty()) forgotten_.insert(descriptor);
+  if (tls_ != nullptr) (*tls_)[descriptor].end(tls_->engine);
 }
 
 std::span<const Outbox::Failed> Outbox::flush() {

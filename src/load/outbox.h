@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "base/bytes.h"
+#include "load/tls_crowd.h"
 #include "net/loop.h"
 
 namespace holdfast::load {
@@ -34,19 +35,22 @@ class Outbox {
     int error;
   };
 
-  // `loop` must outlive the outbox.
-  explicit Outbox(net::Loop& loop) : loop_(loop) {}
+  // Both must outlive the outbox. With `tls`, what is sent is sealed first, and only ever once.
+  explicit Outbox(net::Loop& loop, TlsCrowd* tls = nullptr) : loop_(loop), tls_(tls) {}
 
   // Uninitialised bytes that stay where they are until the next flush().
   MutableBytes room(std::size_t size);
   // Queues bytes that stay where they are until the next flush(): those of room(), or static ones.
   void send(net::Descriptor descriptor, Bytes bytes);
+  // With TLS: what it has to say by itself; and its last word (RFC 8446 6).
+  void say_what_is_due(net::Descriptor descriptor);
+  void say_last_word(net::Descriptor descriptor, protocol::TlsAlert alert);
   // False while so much waits for this socket that more should not be made.
   bool can_take(net::Descriptor descriptor) const;
   bool full() const { return turn_bytes_ >= kTurnBytesMax; }
   // A kWritable came: what waited goes out with the next flush().
   void on_writable(net::Descriptor descriptor);
-  // The connection is being closed: what waits for it is dropped.
+  // The connection is being closed: what waits for it is dropped, and its keys are forgotten.
   void forget(net::Descriptor descriptor);
   // Hands everything to the loop. Returns the connections whose send failed for good; the span
   // lives until the next flush().
@@ -55,7 +59,11 @@ class Outbox {
  private:
   static constexpr std::size_t kChunkBytes = std::size_t{256} * 1024;
 
+  void queue(net::Descriptor descriptor, Bytes bytes);
+  void seal(net::Descriptor descriptor, std::span<const Bytes> pieces);
+
   net::Loop& loop_;
+  TlsCrowd* tls_;
   std::vector<std::unique_ptr<std::byte[]>>
       chunks_;  // kChunkBytes each; all but the first are freed by flush()
   std::vector<std::unique_ptr<std::byte[]>> large_;  // one send each

@@ -66,6 +66,10 @@ std::string Progress::line(Instant now, Phase phase, const LiveSum& sum, Process
       (now - began_) / std::chrono::seconds(1), verb(phase), format_count(sum.opened),
       rate(sum.opened, before_.opened), format_count(sum.refused), format_count(sum.open),
       format_count(sum.pings), format_count(sum.server_closed));
+  if (sum.tls_full + sum.tls_resumed > 0) {
+    text += fmt::format("  TLS full {} resumed {}", format_count(sum.tls_full),
+                        format_count(sum.tls_resumed));
+  }
   if (sum.sent > 0 || sum.received > 0) {
     text += fmt::format("  sent {}  received {} ({}/s)", format_count(sum.sent),
                         format_count(sum.received), rate(sum.received, before_.received));

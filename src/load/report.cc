@@ -56,6 +56,17 @@ double OwnUse::share_of_cpus() const {
   return available == 0 ? 0 : static_cast<double>((user + system).count()) / available;
 }
 
+void add(TlsFacts& into, const TlsFacts& other) {
+  into.full += other.full;
+  into.resumed += other.resumed;
+  into.attached += other.attached;
+  into.unexpected += other.unexpected;
+  into.unverified += other.unverified;
+  into.alerts += other.alerts;
+  into.timeouts += other.timeouts;
+  into.others += other.others;
+}
+
 void add(MessageFacts& into, const MessageFacts& other) {
   into.sent += other.sent;
   add(into.refused, other.refused);

@@ -70,6 +70,22 @@ struct MessageFacts {
 };
 void add(MessageFacts& into, const MessageFacts& other);
 
+// Handshakes of TLS, publishers' among them, and what became of those that ended in none.
+struct TlsFacts {
+  std::uint64_t full = 0;
+  std::uint64_t resumed = 0;   // with a ticket
+  std::uint64_t attached = 0;  // of the connections opened: OpenSSL keeps them (TLS 1.2 and others)
+  std::uint64_t unexpected = 0;  // of these: something was not as this program knows it
+  // Came to nothing:
+  std::uint64_t unverified = 0;  // the certificate is not one to trust
+  std::uint64_t alerts = 0;      // the server said why
+  std::uint64_t timeouts = 0;
+  std::uint64_t others = 0;
+
+  std::uint64_t failed() const { return unverified + alerts + timeouts + others; }
+};
+void add(TlsFacts& into, const TlsFacts& other);
+
 // One drop and return of a storm.
 struct StormRound {
   std::uint64_t dropped = 0;
@@ -134,6 +150,8 @@ struct Report {
   std::uint64_t never_tried = 0;
   Duration time_to_open{0};  // from the first connect() to the last answer
   Histogram opening;         // from each connect() to its 101; the returns of a storm among them
+
+  TlsFacts tls;  // wss://: of the returns of a storm, too
 
   // Holding.
   std::uint64_t held = 0;  // open at the end of the hold; without the odd ones

@@ -85,6 +85,7 @@ Report assemble_report(const LoadPlan& plan, const Conductor& conductor,
     expecting += outcome.expecting;
     last_answer = std::max(last_answer, outcome.last_answer);
     add(report.messages, tally.messages);
+    add(report.tls, tally.tls);
     add_pings(report.pings, outcome.pings);
     if (report.series.size() < tally.seconds.size()) report.series.resize(tally.seconds.size());
     for (std::size_t i = 0; i < tally.seconds.size(); ++i) add(report.series[i], tally.seconds[i]);

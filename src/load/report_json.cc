@@ -207,6 +207,20 @@ MachineFacts machine_from(const Json& json) {
           json.at("memory_bytes")};
 }
 
+Json json_of(const TlsFacts& tls) {
+  return {{"full", tls.full},           {"resumed", tls.resumed},
+          {"attached", tls.attached},   {"unexpected", tls.unexpected},
+          {"failed", tls.failed()},     {"failed_unverified", tls.unverified},
+          {"failed_alert", tls.alerts}, {"failed_timeout", tls.timeouts},
+          {"failed_other", tls.others}};
+}
+
+TlsFacts tls_from(const Json& json) {
+  return {json.at("full"),           json.at("resumed"),           json.at("attached"),
+          json.at("unexpected"),     json.at("failed_unverified"), json.at("failed_alert"),
+          json.at("failed_timeout"), json.at("failed_other")};
+}
+
 Json json_of(const StormRound& round) {
   return {{"dropped", round.dropped},
           {"returned", round.returned},
@@ -255,6 +269,7 @@ Json json_of(const Report& report, Detail detail) {
       {"time_to_open_ns", report.time_to_open.count()},
       {"opens_per_second", seconds == 0 ? 0 : static_cast<double>(report.opened) / seconds},
       {"handshake", json_of(report.opening, detail)}};
+  json["tls"] = json_of(report.tls);
   json["holding"] = {{"held", report.held},
                      {"missing", report.missing()},
                      {"lost", sum(report.lost)},
@@ -307,6 +322,7 @@ Report report_from(const Json& json) {
   opening.at("never_tried").get_to(report.never_tried);
   report.time_to_open = duration_from(opening.at("time_to_open_ns"));
   report.opening = histogram_from(opening.at("handshake"));
+  report.tls = tls_from(json.at("tls"));
   const Json& holding = json.at("holding");
   holding.at("held").get_to(report.held);
   holding.at("lost_by_reason").get_to(report.lost);

@@ -118,6 +118,7 @@ void add(Report& into, const Report& other) {
   into.held_for = std::max(into.held_for, other.held_for);
   add_pings(into.pings, other.pings);
   load::add(into.messages, other.messages);
+  load::add(into.tls, other.tls);
   add_rounds(into.rounds, other.rounds);
   add_odd(into.odd, other.odd);
   add_own(into.own, other.own);

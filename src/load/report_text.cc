@@ -42,6 +42,25 @@ void add_reasons(Lines& lines, std::string_view label, const Reasons& reasons) {
     lines.add("", fmt::format("{:>9}  {}", format_count(times), reason));
 }
 
+void add_tls(Lines& lines, const TlsFacts& tls) {
+  if (tls.full + tls.resumed + tls.failed() == 0) return;
+  lines.add("TLS", fmt::format("{} full handshakes, {} resumed, {} failed", format_count(tls.full),
+                               format_count(tls.resumed), format_count(tls.failed())));
+  if (tls.failed() > 0) {
+    lines.add("",
+              fmt::format("failed: {} certificates not verified, {} alerts, {} timeouts, {} others",
+                          format_count(tls.unverified), format_count(tls.alerts),
+                          format_count(tls.timeouts), format_count(tls.others)));
+  }
+  if (tls.unverified > 0)
+    lines.add("",
+              "give whom to trust with --cafile, the certificate's name with --server-name, or "
+              "--insecure");
+  if (tls.attached > 0)
+    lines.add("", fmt::format("{} kept by OpenSSL, of which {} unexpected",
+                              format_count(tls.attached), format_count(tls.unexpected)));
+}
+
 void add_opening(Lines& lines, const Report& report) {
   std::string opened =
       fmt::format("{} of {}", format_count(report.opened), format_count(report.connections));
@@ -55,6 +74,7 @@ void add_opening(Lines& lines, const Report& report) {
   add_reasons(lines, "refused", report.refused);
   if (report.never_tried > 0) lines.add("never tried", format_count(report.never_tried));
   if (report.opening.count() > 0) lines.add("handshake", percentiles(report.opening));
+  add_tls(lines, report.tls);
 }
 
 void add_pings(Lines& lines, const Report& report) {

@@ -70,6 +70,7 @@ class Tally {
   Reasons lost_by_reason;
   Histogram opening;
   MessageFacts messages;
+  TlsFacts tls;
   std::vector<Second> seconds;
 
  private:

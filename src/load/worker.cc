@@ -2,8 +2,11 @@
 
 #include "load/worker.h"
 
+#include <malloc.h>
+
 #include <algorithm>
 #include <array>
+#include <cerrno>
 
 #include "base/check.h"
 #include "load/error_name.h"
@@ -26,7 +29,8 @@ Worker::Worker(const WorkerPlan& plan, net::Loop& loop, const Baton& baton, Live
       baton_(baton),
       live_(live),
       began_(loop.now()),
-      outbox_(loop),
+      tls_(plan.tls == nullptr ? std::nullopt : std::optional<TlsCrowd>(std::in_place, plan.tls)),
+      outbox_(loop, tls_ ? &*tls_ : nullptr),
       tally_(plan.origin),
       opener_(plan.connections),
       parser_(&http_limits_),
@@ -106,6 +110,8 @@ void Worker::end_opening() {
   }
   attempts_.clear();
   in_flight_ = 0;
+  // What OpenSSL took for the handshakes.
+  if (tls_) malloc_trim(0);
   if (opened_before_) {
     outcome_.returned.push_back(tally_.open);
     outcome_.refusals.push_back(tally_.refused_count - refused_before_);
@@ -181,6 +187,7 @@ void Worker::drop_all() {
     send_close(descriptor, static_cast<std::uint16_t>(protocol::CloseCode::kNormal));
     records_[descriptor].state = State::kClosing;
     if (waits) continue;
+    outbox_.say_last_word(descriptor, protocol::TlsAlert::kCloseNotify);
     forget(descriptor);
     loop_.close(descriptor);
   }
@@ -252,6 +259,8 @@ void Worker::publish_live() {
   set(live_.server_closed, tally_.server_closed);
   set(live_.open, tally_.open);
   set(live_.pings, tally_.pings);
+  set(live_.tls_full, tally_.tls.full);
+  set(live_.tls_resumed, tally_.tls.resumed);
   set(live_.sent, plan_.publishes ? publisher_.published() : tally_.messages.sent);
   set(live_.received, tally_.arrivals);
   live_.phase_done.store(phase_done(), std::memory_order_relaxed);
@@ -273,11 +282,13 @@ void Worker::dispatch(const net::Completion& completion) {
   using Kind = net::Completion::Kind;
   switch (completion.kind) {
     case Kind::kConnected:
+      if (tls_ && completion.error == 0) return begin_tls(descriptor);
       if (records_[descriptor].state == State::kPublisher)
         return publisher_.on_connected(descriptor, completion.error);
       return on_connected(descriptor, completion.error);
     case Kind::kReceived:
-      return on_received(descriptor, completion.bytes);
+      return tls_ ? on_ciphertext(descriptor, completion.bytes)
+                  : on_plaintext(descriptor, completion.bytes);
     case Kind::kClosed:
       return on_closed(descriptor, completion.error);
     case Kind::kWritable:
@@ -289,7 +300,7 @@ void Worker::dispatch(const net::Completion& completion) {
   }
 }
 
-void Worker::on_received(net::Descriptor descriptor, MutableBytes bytes) {
+void Worker::on_plaintext(net::Descriptor descriptor, MutableBytes bytes) {
   switch (records_[descriptor].state) {
     case State::kHandshaking:
       return on_answer(descriptor, bytes);
@@ -300,6 +311,7 @@ void Worker::on_received(net::Descriptor descriptor, MutableBytes bytes) {
       return publisher_.on_received(descriptor, bytes);
     case State::kNone:
     case State::kConnecting:
+    case State::kSecuring:
     case State::kClosing:
       return;
   }
@@ -309,6 +321,9 @@ void Worker::on_closed(net::Descriptor descriptor, int error) {
   switch (records_[descriptor].state) {
     case State::kNone:
       return;
+    case State::kSecuring:
+      ++tally_.tls.others;
+      return refuse(descriptor, error == 0 ? "closed in the TLS handshake" : error_name(error));
     case State::kConnecting:
     case State::kHandshaking:
     case State::kJoining:
@@ -321,6 +336,9 @@ void Worker::on_closed(net::Descriptor descriptor, int error) {
       forget(descriptor);
       return loop_.close(descriptor);
     case State::kPublisher:
+      // Of its handshakes it knows nothing: before they are over, it is not connected.
+      if (tls_ && !(*tls_)[descriptor].is_established())
+        return publisher_.on_connected(descriptor, error == 0 ? ECONNABORTED : error);
       return publisher_.on_closed(descriptor, error);
   }
 }

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -29,6 +30,7 @@
 #include "load/source_plan.h"
 #include "load/tally.h"
 #include "load/this_machine.h"
+#include "load/tls_crowd.h"
 #include "net/loop.h"
 #include "protocol/http_response.h"
 #include "protocol/message_deflater.h"
@@ -53,6 +55,7 @@ struct WorkerPlan {
   std::uint32_t workers = 1;
   std::uint64_t first_ordinal = 0;  // of the run's connections
   std::uint32_t connections = 1;
+  std::shared_ptr<const protocol::TlsClientContext> tls;  // wss://; null: ws://
   double rate = 0;  // opens a second of this worker; 0: no pace
   Traffic traffic = Traffic::kNone;
   bool publishes = false;  // one worker does, for all
@@ -119,23 +122,32 @@ class Worker {
   void open_due(Instant now);
   void open(std::uint32_t ordinal, Instant now);
   void expire_openings(Instant now);
+  std::string_view what_took_too_long(State state);
   void on_connected(net::Descriptor descriptor, int error);
+  void ask(net::Descriptor descriptor);
   void on_answer(net::Descriptor descriptor, MutableBytes bytes);
   std::string_view wrong_with(const protocol::HttpResponse& response,
                               const ConnectionRecord& record) const;
   void opened(net::Descriptor descriptor);
   void on_joining(net::Descriptor descriptor, const protocol::Event& event);
   bool is_under_way(const ConnectionRecord& record) const {
-    return record.state == State::kConnecting || record.state == State::kHandshaking ||
-           record.state == State::kJoining;
+    return record.state == State::kConnecting || record.state == State::kSecuring ||
+           record.state == State::kHandshaking || record.state == State::kJoining;
   }
   void refuse(net::Descriptor descriptor, std::string_view reason);
   void came_to_nothing(std::uint32_t ordinal, std::string_view reason, Instant now);
   std::string key_of(std::uint32_t attempt) const;
 
+  // --- TLS
+  void begin_tls(net::Descriptor descriptor);
+  void on_ciphertext(net::Descriptor descriptor, MutableBytes bytes);
+  void on_secured(net::Descriptor descriptor, bool resumed);
+  void note_who_keeps_it(const protocol::TlsCodec& codec);
+  void fail_tls(net::Descriptor descriptor, const protocol::TlsOpened& opened);
+
   // --- being open
   void dispatch(const net::Completion& completion);
-  void on_received(net::Descriptor descriptor, MutableBytes bytes);
+  void on_plaintext(net::Descriptor descriptor, MutableBytes bytes);
   void on_frames(net::Descriptor descriptor, MutableBytes bytes);
   void on_event(net::Descriptor descriptor, const protocol::Event& event);
   void on_ping(net::Descriptor descriptor, Bytes payload);
@@ -161,6 +173,7 @@ class Worker {
   const Baton& baton_;
   LiveCounters& live_;
   Instant began_;
+  std::optional<TlsCrowd> tls_;
   Outbox outbox_;
   Tally tally_;
   WorkerOutcome outcome_;

@@ -73,17 +73,38 @@ void Worker::expire_openings(Instant now) {
     if (under_way && attempt.deadline > now) return;
     const net::Descriptor descriptor = attempt.descriptor;
     attempts_.pop_front();
-    if (under_way)
-      refuse(descriptor, record.state == State::kConnecting    ? "timeout connecting"
-                         : record.state == State::kHandshaking ? "timeout of the answer"
-                                                               : "timeout of the subscription");
+    if (under_way) refuse(descriptor, what_took_too_long(record.state));
   }
 }
 
+std::string_view Worker::what_took_too_long(State state) {
+  switch (state) {
+    case State::kConnecting:
+      return "timeout connecting";
+    case State::kSecuring:
+      ++tally_.tls.timeouts;
+      return "timeout of the TLS handshake";
+    case State::kHandshaking:
+      return "timeout of the answer";
+    case State::kJoining:
+      return "timeout of the subscription";
+    case State::kNone:
+    case State::kOpen:
+    case State::kClosing:
+    case State::kPublisher:
+      break;
+  }
+  return "timeout";
+}
+
 void Worker::on_connected(net::Descriptor descriptor, int error) {
-  ConnectionRecord& record = records_[descriptor];
-  if (record.state != State::kConnecting) return;
+  if (records_[descriptor].state != State::kConnecting) return;
   if (error != 0) return refuse(descriptor, error_name(error));
+  ask(descriptor);
+}
+
+void Worker::ask(net::Descriptor descriptor) {
+  ConnectionRecord& record = records_[descriptor];
   record.state = State::kHandshaking;
   const protocol::HttpHeader offer{protocol::kExtensionsField, kDeflateOfferText};
   const std::string request = protocol::handshake_request(
@@ -169,6 +190,7 @@ void Worker::opened(net::Descriptor descriptor) {
   ConnectionRecord& record = records_[descriptor];
   record.state = State::kOpen;
   --in_flight_;
+  if (tls_) note_who_keeps_it((*tls_)[descriptor]);
   const Instant now = plan_.clock();
   const std::uint32_t took = microseconds_since(began_, now) - record.started_us;
   tally_.opened(std::chrono::microseconds(took));

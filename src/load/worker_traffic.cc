@@ -59,12 +59,14 @@ void Worker::on_event(net::Descriptor descriptor, const protocol::Event& event) 
       } else {
         send_close(descriptor, event.code);
       }
+      outbox_.say_last_word(descriptor, protocol::TlsAlert::kCloseNotify);
       lose(descriptor, reason);
       ++tally_.server_closed;
       return loop_.close(descriptor);
     }
     case Kind::kViolation:
       send_close(descriptor, event.code);
+      outbox_.say_last_word(descriptor, protocol::TlsAlert::kCloseNotify);
       lose(descriptor, fmt::format("broke the protocol: {}", event.reason));
       return loop_.close(descriptor);
   }

@@ -33,6 +33,15 @@ void TlsCodec::begin(std::shared_ptr<const TlsContext> context) {
   make_busy().handshake = std::make_unique<TlsHandshake>(std::move(context));
 }
 
+void TlsCodec::begin_client(std::shared_ptr<const TlsClientContext> context, TlsSessions* sessions,
+                            bool resume) {
+  CHECK(!is_begun());
+  ssl_session_st* session = resume && sessions != nullptr ? sessions->next() : nullptr;
+  Busy& busy = make_busy();
+  busy.handshake = std::make_unique<TlsHandshake>(std::move(context), sessions, session);
+  busy.handshake->start(busy.output);
+}
+
 void TlsCodec::wait(Bytes input) {
   CHECK(!is_begun());
   auto& partial = make_busy().partial;
@@ -107,6 +116,8 @@ TlsOpened TlsCodec::next(TlsEngine& engine, MutableBytes& input, std::vector<std
   const TlsOpened opened = busy_->handshake->read(*record, plaintext, busy_->output);
   if (opened.kind != Kind::kData) return opened;
   const std::size_t size = opened.plaintext.size();
+  if (busy_->handshake->is_client())
+    take_over(busy_->handshake->detach_client(engine, *record, opened.plaintext));
   scratch = std::move(plaintext);
   return {.kind = Kind::kData, .plaintext = MutableBytes(scratch).first(size)};
 }
@@ -123,14 +134,17 @@ TlsOpened TlsCodec::take_handshake_record(TlsEngine& engine, Bytes record) {
   }
   busy_->certificate = handshake.client_certificate();
   const TlsOpened established{.kind = Kind::kEstablished, .resumed = handshake.was_resumed()};
-  if (auto records = handshake.detach(engine)) {
-    records_ = std::move(*records);
-    busy_->handshake.reset();
-    rest();
-  } else {
-    busy_->attached = true;
-  }
+  busy_->attached = true;
+  if (!handshake.is_client()) take_over(handshake.detach(engine));
   return established;
+}
+
+void TlsCodec::take_over(std::optional<TlsRecords> records) {
+  if (!records) return;
+  records_ = std::move(*records);
+  busy_->handshake.reset();
+  busy_->attached = false;
+  rest();
 }
 
 std::size_t TlsCodec::sealed_bytes_max(std::size_t plaintext_bytes) const {
@@ -159,7 +173,7 @@ std::size_t TlsCodec::seal(TlsEngine& engine, std::span<const Bytes> pieces, std
   if (busy_->attached) {
     std::vector<std::byte> joined;
     for (const Bytes piece : pieces) joined.insert(joined.end(), piece.begin(), piece.end());
-    busy_->handshake->write(joined, busy_->output);
+    busy_->handshake->write(engine, joined, busy_->output);
   }
   return take_output(out);
 }

@@ -16,7 +16,7 @@
 
 namespace holdfast::protocol {
 
-// One server's end. All zero is a codec of no connection. Used by one thread.
+// One end: a server's, or a client's. All zero is a codec of no connection. Used by one thread.
 class TlsCodec {
  public:
   TlsCodec() = default;
@@ -24,6 +24,10 @@ class TlsCodec {
   TlsCodec& operator=(const TlsCodec&) = delete;
 
   void begin(std::shared_ptr<const TlsContext> context);
+  // A client's end: seal() without pieces gives its first flight. It is detached when the first
+  // data came. `sessions` as in TlsHandshake; `resume`: with the next one of it.
+  void begin_client(std::shared_ptr<const TlsClientContext> context, TlsSessions* sessions,
+                    bool resume);
   bool is_begun() const {
     return records_.is_alive() || (busy_ != nullptr && busy_->handshake != nullptr);
   }
@@ -83,6 +87,7 @@ class TlsCodec {
   void rest();
   std::optional<MutableBytes> take_record(MutableBytes& input, std::vector<std::byte>& scratch);
   TlsOpened take_handshake_record(TlsEngine& engine, Bytes record);
+  void take_over(std::optional<TlsRecords> records);
   std::size_t take_output(std::byte* out);
 
   TlsRecords records_;

@@ -71,8 +71,9 @@ TlsEngine::~TlsEngine() {
 }
 
 // HKDF-Expand-Label (RFC 8446 7.1) without a context. What is asked for is never longer than one
-// block of the digest, so that HKDF-Expand (RFC 5869 2.3) is one HMAC.
-void TlsEngine::expand(TlsSuite suite, const TlsSecret& secret, std::string_view label,
+// block of the digest, so that HKDF-Expand (RFC 5869 2.3) is one HMAC. Without a secret: that of
+// the last call for this suite, whose two keyed blocks need not be computed again.
+void TlsEngine::expand(TlsSuite suite, const TlsSecret* secret, std::string_view label,
                        MutableBytes out) {
   const TlsSuiteTraits& traits = traits_of(suite);
   CHECK(out.size() <= traits.secret_bytes);
@@ -89,7 +90,8 @@ void TlsEngine::expand(TlsSuite suite, const TlsSecret& secret, std::string_view
   std::array<unsigned char, kTlsSecretBytesMax> block;
   std::size_t written = 0;
   EVP_MAC_CTX* mac = macs_[traits.secret_bytes == kTlsSecretBytesMax ? 1 : 0].get();
-  CHECK(EVP_MAC_init(mac, raw(secret.data()), traits.secret_bytes, nullptr) == 1);
+  const unsigned char* key = secret == nullptr ? nullptr : raw(secret->data());
+  CHECK(EVP_MAC_init(mac, key, key == nullptr ? 0 : traits.secret_bytes, nullptr) == 1);
   CHECK(EVP_MAC_update(mac, info.data(), size) == 1);
   CHECK(EVP_MAC_final(mac, block.data(), &written, block.size()) == 1);
   CHECK(written == traits.secret_bytes);
@@ -105,8 +107,8 @@ void TlsEngine::key(Slot& slot, TlsSuite suite, const TlsSecret& secret, Use use
   slot.keyed = false;
   std::array<std::byte, 32> key;
   const std::size_t key_bytes = traits_of(suite).key_bytes;
-  expand(suite, secret, "key", MutableBytes(key).first(key_bytes));
-  expand(suite, secret, "iv", slot.iv);
+  expand(suite, &secret, "key", MutableBytes(key).first(key_bytes));
+  expand(suite, nullptr, "iv", slot.iv);
   const EVP_CIPHER* algorithm =
       is_new ? algorithms_[static_cast<std::size_t>(suite)].get() : nullptr;
   CHECK(EVP_CipherInit_ex(slot.cipher.get(), algorithm, nullptr, raw(key.data()), nullptr,
@@ -191,7 +193,7 @@ void TlsEngine::forget(TlsSuite suite, const TlsSecret& secret) {
 
 void TlsEngine::advance(TlsSuite suite, TlsSecret& secret) {
   TlsSecret next{};
-  expand(suite, secret, "traffic upd", MutableBytes(next).first(traits_of(suite).secret_bytes));
+  expand(suite, &secret, "traffic upd", MutableBytes(next).first(traits_of(suite).secret_bytes));
   forget(suite, secret);
   secret = next;
   OPENSSL_cleanse(next.data(), next.size());

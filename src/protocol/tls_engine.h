@@ -88,7 +88,7 @@ class TlsEngine {
   Slot& slot_for(TlsSuite suite, const TlsSecret& secret, Use use);
   void key(Slot& slot, TlsSuite suite, const TlsSecret& secret, Use use);
   static void clear(Slot& slot);
-  void expand(TlsSuite suite, const TlsSecret& secret, std::string_view label, MutableBytes out);
+  void expand(TlsSuite suite, const TlsSecret* secret, std::string_view label, MutableBytes out);
   void begin_record(Slot& slot, std::uint64_t sequence, const std::byte* header, bool sealing);
   std::span<Slot> set_of(const TlsSecret& secret);
   bool was_seen(const TlsSecret& secret, Use use);

@@ -5,6 +5,7 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 
+#include <algorithm>
 #include <string_view>
 #include <utility>
 
@@ -39,23 +40,58 @@ std::uint8_t read_secret(std::string_view hex, TlsSecret& secret) {
   return static_cast<std::uint8_t>(hex.size() / 2);
 }
 
+// How long the record in front is; 0: it is none that could be opened.
+std::size_t record_bytes(Bytes records) {
+  if (records.size() <= kTlsHeaderBytes + kTlsTagBytes) return 0;
+  const std::size_t size = kTlsHeaderBytes + (std::to_integer<std::size_t>(records[3]) << 8) +
+                           std::to_integer<std::size_t>(records[4]);
+  return size > records.size() || size <= kTlsHeaderBytes + kTlsTagBytes ? 0 : size;
+}
+
+// Whether a record's inside is this application data, without padding.
+bool is_data(Bytes inner, Bytes plaintext) {
+  return inner.back() == static_cast<std::byte>(TlsContent::kApplicationData) &&
+         std::equal(inner.begin(), inner.end() - 1, plaintext.begin(), plaintext.end());
+}
+
 }  // namespace
 
 void TlsHandshake::FreeSsl::operator()(ssl_st* ssl) const { SSL_free(ssl); }
 
 TlsHandshake::TlsHandshake(std::shared_ptr<const TlsContext> context)
-    : context_(std::move(context)), ssl_(SSL_new(context_->ssl())) {
+    : role_(TlsRole::kServer), detaches_(context->detaches()) {
+  set_up(context->ssl());
+  SSL_set_accept_state(ssl_.get());
+  context_ = std::move(context);
+}
+
+TlsHandshake::TlsHandshake(std::shared_ptr<const TlsClientContext> context, TlsSessions* sessions,
+                           ssl_session_st* resumed)
+    : role_(TlsRole::kClient), detaches_(context->detaches()), sessions_(sessions) {
+  set_up(context->ssl());
+  SSL_set_connect_state(ssl_.get());
+  if (!context->server_name().empty())
+    CHECK(SSL_set_tlsext_host_name(ssl_.get(), context->server_name().c_str()) == 1);
+  if (resumed != nullptr) CHECK(SSL_set_session(ssl_.get(), resumed) == 1);
+  client_context_ = std::move(context);
+}
+
+void TlsHandshake::set_up(ssl_ctx_st* context) {
+  ssl_.reset(SSL_new(context));
   CHECK(ssl_ != nullptr);
   BIO* in = BIO_new(BIO_s_mem());
   BIO* out = BIO_new(BIO_s_mem());
   CHECK(in != nullptr && out != nullptr);
   BIO_set_mem_eof_return(in, -1);
   SSL_set_bio(ssl_.get(), in, out);
-  SSL_set_accept_state(ssl_.get());
   CHECK(SSL_set_ex_data(ssl_.get(), handshake_index(), this) == 1);
 }
 
 TlsHandshake::~TlsHandshake() {
+  // Without it, SSL_free() takes the connection for one that broke, and its session, which others
+  // may go on with, for one that must not be resumed.
+  if (is_client() && SSL_is_init_finished(ssl_.get()) == 1)
+    SSL_set_shutdown(ssl_.get(), SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
   OPENSSL_cleanse(client_secret_.data(), client_secret_.size());
   OPENSSL_cleanse(server_secret_.data(), server_secret_.size());
 }
@@ -73,6 +109,20 @@ void TlsHandshake::note_secret(const ssl_st* ssl, const char* line) {
     self->server_secret_bytes_ = read_secret(hex, self->server_secret_);
 }
 
+int TlsHandshake::note_session(ssl_st* ssl, ssl_session_st* session) {
+  const auto* self = static_cast<TlsHandshake*>(SSL_get_ex_data(ssl, handshake_index()));
+  if (self == nullptr || self->sessions_ == nullptr) return 0;
+  self->sessions_->keep(session);
+  return 1;  // it is ours now
+}
+
+void TlsHandshake::start(std::vector<std::byte>& output) {
+  ERR_clear_error();
+  SSL_do_handshake(ssl_.get());
+  ERR_clear_error();
+  take_output(output);
+}
+
 void TlsHandshake::take_output(std::vector<std::byte>& output) {
   BIO* bio = SSL_get_wbio(ssl_.get());
   const std::size_t pending = BIO_ctrl_pending(bio);
@@ -88,25 +138,40 @@ TlsHandshake::Progress TlsHandshake::feed(Bytes record, std::vector<std::byte>& 
         static_cast<int>(record.size()));
   const int result = SSL_do_handshake(ssl_.get());
   const int error = result == 1 ? SSL_ERROR_NONE : SSL_get_error(ssl_.get(), result);
+  const bool has_failed = result != 1 && error != SSL_ERROR_WANT_READ;
+  if (has_failed) failure_ = why_it_failed();
   ERR_clear_error();
   last_output_.clear();
   take_output(last_output_);
   output.insert(output.end(), last_output_.begin(), last_output_.end());
-  if (result == 1) return Progress::kDone;
-  return error == SSL_ERROR_WANT_READ ? Progress::kMore : Progress::kFailed;
+  if (has_failed) return Progress::kFailed;
+  return result == 1 ? Progress::kDone : Progress::kMore;
+}
+
+TlsFailure TlsHandshake::why_it_failed() const {
+  const unsigned long error = ERR_peek_last_error();
+  const int reason = ERR_GET_REASON(error);
+  if (ERR_GET_LIB(error) == ERR_LIB_SSL && reason == SSL_R_CERTIFICATE_VERIFY_FAILED)
+    return {TlsFailure::Kind::kUnverified,
+            X509_verify_cert_error_string(SSL_get_verify_result(ssl_.get()))};
+  if (ERR_GET_LIB(error) == ERR_LIB_SSL && reason > SSL_AD_REASON_OFFSET &&
+      reason <= SSL_AD_REASON_OFFSET + UINT8_MAX)
+    return {TlsFailure::Kind::kAlert, SSL_alert_desc_string_long(reason - SSL_AD_REASON_OFFSET)};
+  const char* text = error == 0 ? nullptr : ERR_reason_error_string(error);
+  return {TlsFailure::Kind::kOther, text == nullptr ? "the handshake failed" : text};
 }
 
 bool TlsHandshake::was_resumed() const { return SSL_session_reused(ssl_.get()) == 1; }
 
 std::unique_ptr<ClientCertificate> TlsHandshake::client_certificate() const {
-  if (!context_->asks_for_certificates()) return nullptr;
+  if (is_client() || !context_->asks_for_certificates()) return nullptr;
   const X509* certificate = SSL_get0_peer_certificate(ssl_.get());
   if (certificate == nullptr) return nullptr;
   return std::make_unique<ClientCertificate>(describe_certificate(certificate));
 }
 
 std::optional<TlsRecords> TlsHandshake::detach(TlsEngine& engine) {
-  if (!context_->detaches() || SSL_version(ssl_.get()) != TLS1_3_VERSION) return std::nullopt;
+  if (!detaches_ || SSL_version(ssl_.get()) != TLS1_3_VERSION) return std::nullopt;
   auto records = check_and_take(engine);
   was_unexpected_ = !records;
   // Without it, SSL_free() takes the connection for one that broke.
@@ -114,7 +179,8 @@ std::optional<TlsRecords> TlsHandshake::detach(TlsEngine& engine) {
   return records;
 }
 
-std::optional<TlsRecords> TlsHandshake::check_and_take(TlsEngine& engine) {
+// The suite of a connection that is what we know, with nothing on its way.
+std::optional<TlsSuite> TlsHandshake::suite_if_as_expected() const {
   SSL* ssl = ssl_.get();
   const SSL_CIPHER* cipher = SSL_get_current_cipher(ssl);
   if (cipher == nullptr) return std::nullopt;
@@ -127,15 +193,61 @@ std::optional<TlsRecords> TlsHandshake::check_and_take(TlsEngine& engine) {
     return std::nullopt;
   if (SSL_get_early_data_status(ssl) == SSL_EARLY_DATA_ACCEPTED) return std::nullopt;
   if (SSL_get_key_update_type(ssl) != SSL_KEY_UPDATE_NONE) return std::nullopt;
+  return suite;
+}
+
+std::optional<TlsRecords> TlsHandshake::check_and_take(TlsEngine& engine) {
+  const auto suite = suite_if_as_expected();
+  if (!suite) return std::nullopt;
   const auto tickets = count_tickets(engine, *suite);
   if (!tickets) return std::nullopt;
-  const std::uint8_t fragment = SSL_SESSION_get_max_fragment_length(SSL_get0_session(ssl));
-  if (fragment > TlsRecords::kFragmentCodeMax) return std::nullopt;
   TlsTraffic read{client_secret_, 0}, write{server_secret_, *tickets};
-  std::optional<TlsRecords> records(std::in_place, *suite, read, write, fragment);
+  auto records = take(*suite, read, write);
   OPENSSL_cleanse(&read, sizeof read);
   OPENSSL_cleanse(&write, sizeof write);
   return records;
+}
+
+std::optional<TlsRecords> TlsHandshake::take(TlsSuite suite, const TlsTraffic& read,
+                                             const TlsTraffic& write) {
+  const std::uint8_t fragment = SSL_SESSION_get_max_fragment_length(SSL_get0_session(ssl_.get()));
+  if (fragment > TlsRecords::kFragmentCodeMax) return std::nullopt;
+  return std::optional<TlsRecords>(std::in_place, suite, read, write, fragment, role_);
+}
+
+// A client's OpenSSL has both written and read by now: each record is what ours would have been.
+std::optional<TlsRecords> TlsHandshake::detach_client(TlsEngine& engine, MutableBytes record,
+                                                      Bytes plaintext) {
+  if (!detaches_ || was_unexpected_ || SSL_version(ssl_.get()) != TLS1_3_VERSION)
+    return std::nullopt;
+  std::optional<TlsRecords> records;
+  if (const auto suite = suite_if_as_expected(); suite && records_written_ > 0) {
+    TlsTraffic read{server_secret_, records_read_}, write{client_secret_, records_written_};
+    const auto inner = engine.open(*suite, server_secret_, records_read_ - 1, record);
+    if (inner && is_data(*inner, plaintext)) records = take(*suite, read, write);
+    OPENSSL_cleanse(&read, sizeof read);
+    OPENSSL_cleanse(&write, sizeof write);
+  }
+  was_unexpected_ = !records;
+  return records;
+}
+
+// The same of what a client's OpenSSL wrote.
+void TlsHandshake::check_written(TlsEngine& engine, Bytes records, Bytes plaintext) {
+  if (!is_client() || !detaches_ || SSL_version(ssl_.get()) != TLS1_3_VERSION) return;
+  const auto suite = suite_if_as_expected();
+  std::vector<std::byte> copy(records.begin(), records.end());
+  MutableBytes rest = copy;
+  while (suite && !was_unexpected_ && !rest.empty()) {
+    const std::size_t size = record_bytes(rest);
+    if (size == 0) break;
+    const auto inner = engine.open(*suite, client_secret_, records_written_++, rest.first(size));
+    const std::size_t data = size - kTlsOverheadBytes;
+    if (!inner || data > plaintext.size() || !is_data(*inner, plaintext.first(data))) break;
+    plaintext = plaintext.subspan(data);
+    rest = rest.subspan(size);
+  }
+  if (!suite || !rest.empty() || !plaintext.empty()) was_unexpected_ = true;
 }
 
 // What OpenSSL wrote under the application key, which are tickets and nothing else: opening each
@@ -145,10 +257,8 @@ std::optional<std::uint64_t> TlsHandshake::count_tickets(TlsEngine& engine, TlsS
   MutableBytes rest = copy;
   std::uint64_t count = 0;
   while (!rest.empty()) {
-    if (rest.size() <= kTlsHeaderBytes + kTlsTagBytes) return std::nullopt;
-    const std::size_t size = kTlsHeaderBytes + (std::to_integer<std::size_t>(rest[3]) << 8) +
-                             std::to_integer<std::size_t>(rest[4]);
-    if (size > rest.size() || size <= kTlsHeaderBytes + kTlsTagBytes) return std::nullopt;
+    const std::size_t size = record_bytes(rest);
+    if (size == 0) return std::nullopt;
     const auto inner = engine.open(suite, server_secret_, count++, rest.first(size));
     if (!inner || inner->back() != static_cast<std::byte>(TlsContent::kHandshake) ||
         inner->front() != static_cast<std::byte>(kTlsNewSessionTicket))
@@ -164,9 +274,11 @@ TlsOpened TlsHandshake::read(Bytes record, std::vector<std::byte>& plaintext,
   ERR_clear_error();
   CHECK(BIO_write(SSL_get_rbio(ssl_.get()), record.data(), static_cast<int>(record.size())) ==
         static_cast<int>(record.size()));
+  ++records_read_;
   plaintext.resize(kTlsPlaintextBytesMax);
   const int size = SSL_read(ssl_.get(), plaintext.data(), static_cast<int>(plaintext.size()));
   const int error = size > 0 ? SSL_ERROR_NONE : SSL_get_error(ssl_.get(), size);
+  failure_ = size > 0 ? TlsFailure{} : why_it_failed();
   ERR_clear_error();
   take_output(output);
   if (size > 0)
@@ -174,15 +286,17 @@ TlsOpened TlsHandshake::read(Bytes record, std::vector<std::byte>& plaintext,
             .plaintext = MutableBytes(plaintext).first(static_cast<std::size_t>(size))};
   if (error == SSL_ERROR_WANT_READ) return {.kind = Kind::kNothing};
   if (error == SSL_ERROR_ZERO_RETURN) return {.kind = Kind::kClosed};
-  return {.kind = Kind::kFailed, .reason = "TLS failed"};
+  return {.kind = Kind::kFailed, .reason = failure_.text};
 }
 
-void TlsHandshake::write(Bytes plaintext, std::vector<std::byte>& output) {
+void TlsHandshake::write(TlsEngine& engine, Bytes plaintext, std::vector<std::byte>& output) {
   ERR_clear_error();
   if (!plaintext.empty())
     SSL_write(ssl_.get(), plaintext.data(), static_cast<int>(plaintext.size()));
   ERR_clear_error();
+  const std::size_t before = output.size();
   take_output(output);
+  check_written(engine, Bytes(output).subspan(before), plaintext);
 }
 
 void TlsHandshake::write_close(std::vector<std::byte>& output) {

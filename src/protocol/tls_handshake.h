@@ -1,40 +1,72 @@
 #pragma once
 
-// One handshake of a server, done by OpenSSL over memory: records in, records out. When it is over,
-// what is left of the connection is taken out of OpenSSL, if all is as expected.
+// One handshake, done by OpenSSL over memory: records in, records out. When it is over, what is
+// left of the connection is taken out of OpenSSL, if all is as expected.
 //
-//   Each record is given to OpenSSL alone. The client's Finished ends its record (RFC 8446 5.1), so
-//   the record that completes the handshake brings no data: what follows has sequence number 0.
+//   Each record is given to OpenSSL alone. A Finished ends its record (RFC 8446 5.1), so the record
+//   that completes the handshake brings no data: what follows has sequence number 0.
+//
+//   A server's connection is taken over at once. A client's goes on with OpenSSL until the first
+//   data came: behind it lie the tickets, which only OpenSSL can make sessions of.
 
 #include <memory>
 #include <optional>
+#include <string_view>
 #include <vector>
 
 #include "base/bytes.h"
 #include "holdfast/request.h"
+#include "protocol/tls_client.h"
 #include "protocol/tls_context.h"
 #include "protocol/tls_record.h"
 
+struct ssl_ctx_st;
+struct ssl_session_st;
 struct ssl_st;
 
 namespace holdfast::protocol {
+
+// Why a handshake came to nothing, as far as OpenSSL says.
+struct TlsFailure {
+  enum class Kind : std::uint8_t {
+    kOther,
+    kUnverified,  // the peer's certificate is not one to trust
+    kAlert,       // the peer said so
+  };
+  Kind kind = Kind::kOther;
+  std::string_view text = {};  // static
+};
 
 class TlsHandshake {
  public:
   enum class Progress : std::uint8_t { kMore, kDone, kFailed };
 
+  // A server's.
   explicit TlsHandshake(std::shared_ptr<const TlsContext> context);
+  // A client's. `sessions` outlives it and keeps what tickets make; null: nothing is kept.
+  // `resumed`: the session to go on with; null: a full handshake.
+  TlsHandshake(std::shared_ptr<const TlsClientContext> context, TlsSessions* sessions,
+               ssl_session_st* resumed);
   ~TlsHandshake();
   TlsHandshake(const TlsHandshake&) = delete;
   TlsHandshake& operator=(const TlsHandshake&) = delete;
 
+  bool is_client() const { return role_ == TlsRole::kClient; }
+  // Of a client, first: what it begins with.
+  void start(std::vector<std::byte>& output);
+
   // Takes one record, whole (or the beginning of what can be none), and appends what is to be sent
   // to `output`. After kFailed that ends with an alert.
   Progress feed(Bytes record, std::vector<std::byte>& output);
+  const TlsFailure& failure() const { return failure_; }  // after kFailed, of read() too
 
-  // After kDone. What takes the connection over; this object is of no use then. Nothing: OpenSSL
-  // must be kept, because it is TLS 1.2, or detaching is off, or `was_unexpected()`.
+  // Of a server, after kDone. What takes the connection over; this object is of no use then.
+  // Nothing: OpenSSL must be kept, because it is TLS 1.2, or detaching is off, or
+  // `was_unexpected()`.
   std::optional<TlsRecords> detach(TlsEngine& engine);
+  // Of a client, after read() of `record` gave `plaintext`: the same. That record is opened once
+  // more, in its place, and must be the same; as those were that write() made.
+  std::optional<TlsRecords> detach_client(TlsEngine& engine, MutableBytes record, Bytes plaintext);
   // Something was not as we know it of OpenSSL.
   bool was_unexpected() const { return was_unexpected_; }
   bool was_resumed() const;
@@ -45,26 +77,39 @@ class TlsHandshake {
   // After kDone, when it stays attached: opens a record that was fed, into `plaintext`, which is
   // given the right size.
   TlsOpened read(Bytes record, std::vector<std::byte>& plaintext, std::vector<std::byte>& output);
-  void write(Bytes plaintext, std::vector<std::byte>& output);
+  void write(TlsEngine& engine, Bytes plaintext, std::vector<std::byte>& output);
   void write_close(std::vector<std::byte>& output);
 
   // For SSL_CTX_set_keylog_callback: keeps the two secrets of application data, and no other.
   static void note_secret(const ssl_st* ssl, const char* line);
+  // For SSL_CTX_sess_set_new_cb: a ticket came.
+  static int note_session(ssl_st* ssl, ssl_session_st* session);
 
  private:
   struct FreeSsl {
     void operator()(ssl_st* ssl) const;
   };
+  void set_up(ssl_ctx_st* context);
+  TlsFailure why_it_failed() const;
   void take_output(std::vector<std::byte>& output);
+  std::optional<TlsSuite> suite_if_as_expected() const;
   std::optional<TlsRecords> check_and_take(TlsEngine& engine);
+  std::optional<TlsRecords> take(TlsSuite suite, const TlsTraffic& read, const TlsTraffic& write);
+  void check_written(TlsEngine& engine, Bytes records, Bytes plaintext);
   std::optional<std::uint64_t> count_tickets(TlsEngine& engine, TlsSuite suite) const;
 
-  std::shared_ptr<const TlsContext> context_;
+  std::shared_ptr<const TlsContext> context_;               // of a server
+  std::shared_ptr<const TlsClientContext> client_context_;  // of a client
   std::unique_ptr<ssl_st, FreeSsl> ssl_;
+  TlsRole role_;
+  bool detaches_;
+  TlsSessions* sessions_ = nullptr;
+  TlsFailure failure_;
   TlsSecret client_secret_{}, server_secret_{};
   std::uint8_t client_secret_bytes_ = 0, server_secret_bytes_ = 0;
   bool was_unexpected_ = false;
-  std::vector<std::byte> last_output_;  // of the call that completed it
+  std::vector<std::byte> last_output_;                    // of the call that completed it
+  std::uint64_t records_read_ = 0, records_written_ = 0;  // of a client, since then
 };
 
 }  // namespace holdfast::protocol

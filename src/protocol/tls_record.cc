@@ -19,9 +19,10 @@ TlsOpened failed(TlsAlert alert, std::string_view reason) {
   return {.kind = Kind::kFailed, .alert = alert, .reason = reason};
 }
 
-std::size_t length_of(Bytes header) {
-  return std::to_integer<std::size_t>(header[3]) << 8 | std::to_integer<std::size_t>(header[4]);
+std::size_t number_at(Bytes bytes, std::size_t at) {
+  return std::to_integer<std::size_t>(bytes[at]) << 8 | std::to_integer<std::size_t>(bytes[at + 1]);
 }
+std::size_t length_of(Bytes header) { return number_at(header, 3); }
 
 // What can be said of a header by the bytes that are there.
 std::optional<TlsOpened> judge_header(Bytes header, std::size_t ciphertext_bytes_max) {
@@ -44,8 +45,12 @@ std::optional<TlsOpened> judge_header(Bytes header, std::size_t ciphertext_bytes
 }  // namespace
 
 TlsRecords::TlsRecords(TlsSuite suite, const TlsTraffic& read, const TlsTraffic& write,
-                       std::uint8_t fragment_code)
-    : read_(read), write_(write), suite_(suite), flags_(kAlive), fragment_code_(fragment_code) {
+                       std::uint8_t fragment_code, TlsRole role)
+    : read_(read),
+      write_(write),
+      suite_(suite),
+      flags_(role == TlsRole::kClient ? kAlive | kIsClient : kAlive),
+      fragment_code_(fragment_code) {
   CHECK(fragment_code <= kFragmentCodeMax);
 }
 
@@ -169,6 +174,9 @@ TlsOpened TlsRecords::take_alert(Bytes content) {
 TlsOpened TlsRecords::take_handshake(TlsEngine& engine, Bytes content) {
   // 5.1: no empty fragments, though there be padding.
   if (content.empty()) return failed(TlsAlert::kUnexpectedMessage, "an empty handshake record");
+  if (has(kIsClient) && message_bytes_ == 0 &&
+      content.front() == static_cast<std::byte>(kTlsNewSessionTicket))
+    return take_tickets(content);
   for (std::size_t at = 0; at < content.size(); ++at) {
     const auto byte = std::to_integer<std::uint8_t>(content[at]);
     switch (message_bytes_) {
@@ -193,6 +201,23 @@ TlsOpened TlsRecords::take_handshake(TlsEngine& engine, Bytes content) {
     }
     ++message_bytes_;
   }
+  return {.kind = Kind::kNothing};
+}
+
+// RFC 8446 4.6.1. A ticket is of use to OpenSSL alone, which is gone. Servers send each in one
+// record; one in pieces would have to be remembered, and is refused.
+TlsOpened TlsRecords::take_tickets(Bytes content) {
+  constexpr std::size_t kHeadBytes = 4;  // type, three of length
+  while (!content.empty()) {
+    if (content.front() != static_cast<std::byte>(kTlsNewSessionTicket))
+      return failed(TlsAlert::kUnexpectedMessage, "a handshake message after the handshake");
+    if (content.size() < kHeadBytes || content[1] != std::byte{0} ||
+        content.size() - kHeadBytes < number_at(content, 2))
+      return failed(TlsAlert::kUnexpectedMessage, "a ticket in pieces");
+    content = content.subspan(kHeadBytes + number_at(content, 2));
+  }
+  if (++key_updates_ > kKeyUpdatesMax)
+    return failed(TlsAlert::kUnexpectedMessage, "too many tickets");
   return {.kind = Kind::kNothing};
 }
 

@@ -2,7 +2,8 @@
 
 // What is left of a TLS 1.3 connection when its handshake is over: two secrets, two sequence
 // numbers, 120 bytes. Records in, plaintext out, and back (RFC 8446 5), with the only handshake
-// message that may still come, KeyUpdate (4.6.3).
+// message that may still come to a server, KeyUpdate (4.6.3). A client may get tickets, too
+// (4.6.1).
 //
 //   Invariant: a sequence number is spent before its record is sealed or opened, and no state
 //   exists twice. So no nonce is used twice under a key, which AES-GCM would not forgive.
@@ -57,7 +58,7 @@ class TlsRecords {
 
   TlsRecords() = default;  // of no connection: is_alive() is false
   TlsRecords(TlsSuite suite, const TlsTraffic& read, const TlsTraffic& write,
-             std::uint8_t fragment_code);
+             std::uint8_t fragment_code, TlsRole role = TlsRole::kServer);
   ~TlsRecords() { wipe(); }
   TlsRecords(TlsRecords&& other) noexcept { take(other); }
   TlsRecords& operator=(TlsRecords&& other) noexcept;
@@ -107,6 +108,7 @@ class TlsRecords {
     kAwaits = 8,  // such a one was sent, and not answered yet (RFC 9846 4.7.3: one at a time)
     kReadEnded = 16,
     kWriteEnded = 32,
+    kIsClient = 64,  // tickets may still come; they are passed over
   };
   bool has(Flag flag) const { return (flags_ & flag) != 0; }
   void set(Flag flag) { flags_ = static_cast<std::uint8_t>(flags_ | flag); }
@@ -118,6 +120,7 @@ class TlsRecords {
   TlsOpened take_data(MutableBytes content);
   TlsOpened take_alert(Bytes content);
   TlsOpened take_handshake(TlsEngine& engine, Bytes content);
+  TlsOpened take_tickets(Bytes content);
   TlsOpened take_key_update(TlsEngine& engine, bool asks);
   std::size_t seal_key_update(TlsEngine& engine, std::byte* out);
   std::size_t seal_one(TlsEngine& engine, TlsContent type, std::span<const Bytes> pieces,

@@ -33,6 +33,8 @@ enum class TlsAlert : std::uint8_t {
   kUserCanceled = 90,
 };
 
+enum class TlsRole : std::uint8_t { kServer, kClient };
+
 // RFC 8446 4: those that come after the handshake.
 inline constexpr std::uint8_t kTlsNewSessionTicket = 4;
 inline constexpr std::uint8_t kTlsKeyUpdate = 24;

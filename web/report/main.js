@@ -19,7 +19,7 @@ function showHead(report) {
   by('notes').append(...verdict.notes.map((note) => element('li', {}, note)));
 }
 
-function figuresOf({ asked, opening, holding, messages, odd_peers: odd, generator, storm }) {
+function figuresOf({ asked, opening, tls, holding, messages, odd_peers: odd, generator, storm }) {
   const { handshake } = opening;
   const { pings } = holding;
   const toHold = asked.connections - odd.asked;
@@ -28,6 +28,9 @@ function figuresOf({ asked, opening, holding, messages, odd_peers: odd, generato
     ['Held to the end', count(holding.held), `of ${count(toHold)}, ${count(holding.lost)} lost`],
     ['Opening rate', `${count(opening.opens_per_second)}/s`, `${asked.rate === 0 ? 'no pace asked' : `${count(asked.rate)}/s asked`}, all in ${duration(opening.time_to_open_ns)}`],
   ];
+  if (tls.full + tls.resumed + tls.failed > 0) {
+    figures.push(['TLS', count(tls.full + tls.resumed), `${count(tls.full)} full, ${count(tls.resumed)} resumed, ${count(tls.failed)} failed`]);
+  }
   if (handshake.count > 0) {
     figures.push(['Handshake, p99', duration(handshake.p99_ns), `p50 ${duration(handshake.p50_ns)}, max ${duration(handshake.max_ns)}`]);
   }
