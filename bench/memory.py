@@ -6,16 +6,16 @@ from processes import start_load, start_server
 CONNECTIONS = 100_000
 
 
-def one(options, serve=(), load=(), path="/", scheme="ws"):
-    server, port = start_server(options.build, "uring", CONNECTIONS, 3600, *serve)
+def one(options, serve=(), load=(), path="/", scheme="ws", connections=CONNECTIONS):
+    server, port = start_server(options.build, "uring", connections, 3600, *serve)
     client = None
     try:
         time.sleep(1)
         before = server.pss()
-        client = start_load(options.build, port, CONNECTIONS, 3600, *load, path=path, scheme=scheme)
+        client = start_load(options.build, port, connections, 3600, *load, path=path, scheme=scheme)
         client.wait_for("holding")
         time.sleep(2)
-        return (server.pss() - before) / CONNECTIONS
+        return (server.pss() - before) / connections
     finally:
         if client:
             client.stop()

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import test, { after, before } from 'node:test';
 import { chromium } from 'playwright-core';
+import WebSocket from 'ws';
 
 const admin = process.env.HOLDFAST_ADMIN;
 let browser, page;
@@ -47,6 +48,20 @@ test('shows head-room, the spread over workers and the largest topics', async ()
   assert.match(await text('#topics'), /prices\s+12/);
   assert.match(await text('#resources'), /connections[\s\S]*12 of/);
   assert.equal(await page.locator('#workers .spread > div').count(), 2);
+});
+
+test('shows apps, and channels by their names', async () => {
+  const client = new WebSocket(`${process.env.HOLDFAST_URL}/app/app-key?protocol=7`);
+  await new Promise((resolve) => client.addEventListener('message', resolve, { once: true }));
+  client.send('{"event":"pusher:subscribe","data":{"channel":"headlines"}}');
+  await new Promise((resolve) => client.addEventListener('message', resolve, { once: true }));
+  await eventually(() => document.getElementById('channels').innerText.includes('headlines'));
+  assert.match(await text('#channels'), /headlines\s+1\s+public\s+1/);
+  assert.match(await text('#apps'), /^1\s+1\s+1\s+1\s+0/m);
+  await page.click('#refresh');
+  await eventually(() => document.getElementById('peers').innerText.includes('headlines (app 1)'));
+  client.close();
+  await eventually(() => document.getElementById('connections').textContent === '12');
 });
 
 test('publishes, and shows what a topic gets', async () => {

@@ -19,7 +19,7 @@ class Dashboard(unittest.TestCase):
             done = subprocess.run(
                 ["node", "--test", "--test-reporter=spec", pathlib.Path(__file__).with_suffix(".mjs")],
                 cwd=ROOT,
-                env={**os.environ, "HOLDFAST_ADMIN": f"http://{server.admin[0]}:{server.admin[1]}", "HOLDFAST_CHROMIUM": CHROMIUM},
+                env={**os.environ, "HOLDFAST_ADMIN": f"http://{server.admin[0]}:{server.admin[1]}", "HOLDFAST_CHROMIUM": CHROMIUM, "HOLDFAST_URL": server.url},
                 capture_output=True,
                 text=True,
                 timeout=120,

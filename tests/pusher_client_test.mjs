@@ -142,9 +142,17 @@ test("a presence channel knows users, not connections", async () => {
   bobs[0].disconnect();
   await soon(200);
   assert.equal(removed, 0, "bob is there by another connection");
-  const gone = once(room, "pusher:member_removed");
   bobs[1].disconnect();
+  const back = connect({ user: { user_id: "bob", user_info: { name: "Bob" } } });
+  let addedAgain = 0;
+  room.bind("pusher:member_added", () => ++addedAgain);
+  await subscribed(back, "presence-room");
+  const left = Date.now();
+  const gone = once(room, "pusher:member_removed");
+  back.disconnect();
   assert.equal((await gone).id, "bob");
+  assert.deepEqual([removed, addedAgain], [1, 0], "who is back within three seconds was never away");
+  assert.ok(Date.now() - left > 2900);
   assert.equal(room.members.count, 1);
 });
 

@@ -37,7 +37,8 @@ class Publisher {
   }
 };
 
-// The behaviour of one path. A peer's life: upgrade, open, any number of message and drain, close.
+// The behaviour of one path. A peer's life: upgrade, open, any number of message, drain and review,
+// close.
 class Handler {
  public:
   virtual ~Handler() = default;
@@ -64,6 +65,14 @@ class Handler {
   // The close code that peers of this path are sent when the server drains (Server::drain); one
   // that Peer::close takes. A sub-protocol may have a code of its own for "come back elsewhere".
   virtual std::uint16_t drain_code() const { return 1001; }
+  // The same for one that reads so slowly that its queue is full (QueueFullPolicy::kDisconnect):
+  // what waits for it is dropped and the Close takes its place. 0: its connection is cut, which
+  // frees its memory at once; it sees 1006.
+  virtual std::uint16_t queue_full_code() const { return 0; }
+  // The same for one whose pong did not come (Options::pong_timeout). 0: its connection is cut.
+  virtual std::uint16_t no_pong_code() const { return 0; }
+  // Server::review() was called: may this peer stay? Closes it where it may not.
+  virtual void review(Peer&) {}
 };
 
 }  // namespace holdfast

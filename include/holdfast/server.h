@@ -58,11 +58,15 @@ class Server {
   std::string io_name() const;  // "io_uring" or "epoll"
   std::vector<std::string> warnings() const;
 
-  // Any thread: refuses newcomers and closes the open ones with 1001, evenly over
-  // Options::drain_time.
+  // Any thread. What handlers go by has changed (who may connect, say): calls Handler::review once
+  // for each peer that is open now, on its worker's thread, some hundreds in a turn so that nobody
+  // else waits for it. Called again meanwhile, all are looked at again.
+  void review();
   // Reads tls_cert and tls_key again: handshakes from now on use what is there, connections stay as
   // they are. What is wrong with them leaves the old ones in force and is returned. Any thread.
   std::optional<std::string> reload_certificates();
+  // Any thread: refuses newcomers and closes the open ones with 1001, evenly over
+  // Options::drain_time.
   void drain();
   bool is_drained() const;  // no connection is left
   std::uint64_t connections() const;

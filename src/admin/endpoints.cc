@@ -56,7 +56,7 @@ std::optional<std::size_t> rows_wanted(const Request& request, std::size_t fallb
   return whole && value >= 1 && value <= kRowsMax ? std::optional(value) : std::nullopt;
 }
 
-Reply connections(const server::Cluster& cluster, const Request& request) {
+Reply connections(const server::Cluster& cluster, const AdminParts& parts, const Request& request) {
   const auto limit = rows_wanted(request, 100);
   if (!limit) return wrong("limit is a number of 1 to 1000: ?limit=100");
   const std::string sort = request.parameter("sort").value_or("queued");
@@ -65,14 +65,14 @@ Reply connections(const server::Cluster& cluster, const Request& request) {
   const server::SurveyOrder order{
       .connections_max = *limit,
       .sort = sort == "queued" ? server::SurveySort::kQueued : server::SurveySort::kSilent};
-  return json_reply(survey_json(cluster, cluster.survey(order, kSurveyPatience)));
+  return json_reply(survey_json(cluster, cluster.survey(order, kSurveyPatience), parts));
 }
 
-Reply topics(const server::Cluster& cluster, const Request& request) {
+Reply topics(const server::Cluster& cluster, const AdminParts& parts, const Request& request) {
   const auto limit = rows_wanted(request, 100);
   if (!limit) return wrong("limit is a number of 1 to 1000: ?limit=100");
   const server::SurveyOrder order{.connections_max = 0, .topics_max = *limit};
-  return json_reply(survey_json(cluster, cluster.survey(order, kSurveyPatience)));
+  return json_reply(survey_json(cluster, cluster.survey(order, kSurveyPatience), parts));
 }
 
 // DELETE /connections/ID?code=1008&reason=...
@@ -152,7 +152,7 @@ Reply dashboard() {
 
 namespace holdfast {
 
-void add_admin_routes(Server& server) {
+void add_admin_routes(Server& server, AdminParts parts) {
   using admin::Page;
   const server::Cluster& cluster = server.cluster();
   const auto page = [&server](std::string path, Page::Make make) {
@@ -161,14 +161,19 @@ void add_admin_routes(Server& server) {
   page("/", [](const Request&) { return admin::dashboard(); });
   page("/healthz", [](const Request&) { return Reply{200, "ok\n"}; });
   page("/readyz", [&cluster](const Request&) { return admin::readyz(cluster); });
-  page("/metrics", [&cluster](const Request&) {
-    return Reply{200, admin::metrics_text(cluster), "text/plain; version=0.0.4; charset=utf-8"};
+  page("/metrics", [&cluster, parts](const Request&) {
+    return Reply{200, admin::metrics_text(cluster, parts),
+                 "text/plain; version=0.0.4; charset=utf-8"};
   });
-  page("/stats",
-       [&cluster](const Request&) { return admin::json_reply(admin::stats_json(cluster)); });
-  page("/connections",
-       [&cluster](const Request& request) { return admin::connections(cluster, request); });
-  page("/topics", [&cluster](const Request& request) { return admin::topics(cluster, request); });
+  page("/stats", [&cluster, parts](const Request&) {
+    return admin::json_reply(admin::stats_json(cluster, parts));
+  });
+  page("/connections", [&cluster, parts](const Request& request) {
+    return admin::connections(cluster, parts, request);
+  });
+  page("/topics", [&cluster, parts](const Request& request) {
+    return admin::topics(cluster, parts, request);
+  });
   server.admin_route("/connections/*", std::make_shared<admin::Disconnect>(server));
   server.admin_route("/debug/topics/*", std::make_shared<admin::DebugTopics>());
 }

@@ -173,7 +173,7 @@ Memory memory(const server::Cluster& cluster) {
 
 }  // namespace
 
-std::string metrics_text(const server::Cluster& cluster) {
+std::string metrics_text(const server::Cluster& cluster, const AdminParts& parts) {
   std::vector<MetricFamily> families;
   families.push_back(connections_by_worker(cluster));
   for (const Plain& plain : kPlain) {
@@ -213,10 +213,10 @@ std::string metrics_text(const server::Cluster& cluster) {
   families.push_back(turn_lengths(cluster));
   std::ostringstream out;
   prometheus::TextSerializer().Serialize(out, families);
-  return out.str();
+  return out.str() + (parts.metrics ? parts.metrics() : "");
 }
 
-std::string stats_json(const server::Cluster& cluster) {
+std::string stats_json(const server::Cluster& cluster, const AdminParts& parts) {
   using nlohmann::json;
   json out;
   json per_worker = json::array();
@@ -258,6 +258,7 @@ std::string stats_json(const server::Cluster& cluster) {
       std::chrono::duration<double>(net::monotonic_now() - cluster.started()).count();
   out["listening"] = cluster.addresses();
   out["turns"] = {{"count", turns}, {"mean_microseconds", turns == 0 ? 0 : turn_ns / turns / 1000}};
+  if (parts.stats) out.update(json::parse(parts.stats()));
   return out.dump(2) + "\n";
 }
 

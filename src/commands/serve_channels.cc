@@ -1,9 +1,12 @@
 #include "commands/serve_channels.h"
 
+#include <charconv>
+
 #include "commands/apps_file.h"
 #include "commands/serve_log.h"
 #include "holdfast/server.h"
 #include "net/clock.h"
+#include "pusher/figures.h"
 #include "pusher/http_api.h"
 #include "pusher/hub.h"
 #include "pusher/socket_handler.h"
@@ -11,6 +14,29 @@
 
 namespace holdfast::commands {
 namespace {
+
+// GET /channels?limit=N on the operator's listener: the largest channels.
+class LargestChannels final : public Handler {
+ public:
+  explicit LargestChannels(std::shared_ptr<pusher::Hub> hub) : hub_(std::move(hub)) {}
+  Verdict upgrade(Peer&, const Request&) override {
+    return Verdict::refuse(404, "there is no WebSocket at this path");
+  }
+  std::optional<Reply> request(const Request& request, Publisher&) override {
+    if (request.method() != "GET") return std::nullopt;
+    constexpr std::size_t kUsual = 20, kMost = 1'000;
+    std::size_t limit = kUsual;
+    if (const auto text = request.parameter("limit")) {
+      const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), limit);
+      if (error != std::errc() || end != text->data() + text->size() || limit < 1 || limit > kMost)
+        return Reply{400, "limit is a number of 1 to 1000: ?limit=20\n"};
+    }
+    return Reply{200, pusher::largest_channels(*hub_, limit), "application/json"};
+  }
+
+ private:
+  std::shared_ptr<pusher::Hub> hub_;
+};
 
 class Up final : public Handler {
  public:
@@ -28,8 +54,9 @@ Result<std::shared_ptr<pusher::AppTable>> apps_of(const std::string& config_path
 
 }  // namespace
 
-ServeChannels::ServeChannels(std::string config_path, std::shared_ptr<pusher::Hub> hub)
-    : config_path_(std::move(config_path)), hub_(std::move(hub)) {}
+ServeChannels::ServeChannels(Server& server, std::string config_path,
+                             std::shared_ptr<pusher::Hub> hub)
+    : server_(&server), config_path_(std::move(config_path)), hub_(std::move(hub)) {}
 
 Result<ServeChannels> ServeChannels::add(Server& server, std::string config_path) {
   auto apps = apps_of(config_path);
@@ -44,7 +71,7 @@ Result<ServeChannels> ServeChannels::add(Server& server, std::string config_path
                std::make_shared<pusher::SocketHandler>(hub));
   server.route(std::string(pusher::HttpApi::kPath), std::make_shared<pusher::HttpApi>(hub));
   server.route("/up", std::make_shared<Up>());
-  ServeChannels channels(std::move(config_path), hub);
+  ServeChannels channels(server, std::move(config_path), hub);
   channels.webhooks_ = std::make_shared<pusher::WebhookSender>(
       [hub] { return hub->apps(); },
       pusher::WebhookSender::Clocks{net::monotonic_now, net::unix_milliseconds_now});
@@ -52,11 +79,19 @@ Result<ServeChannels> ServeChannels::add(Server& server, std::string config_path
   return channels;
 }
 
+AdminParts ServeChannels::admin_parts() {
+  server_->admin_route("/channels", std::make_shared<LargestChannels>(hub_));
+  return {.metrics = [hub = hub_] { return pusher::app_metrics(*hub); },
+          .stats = [hub = hub_] { return pusher::app_stats(*hub); },
+          .topic_text = pusher::Hub::topic_text};
+}
+
 Result<std::size_t> ServeChannels::reload() {
   auto apps = apps_of(config_path_);
   if (!apps) return failure(apps.error().message);
   const std::size_t count = (*apps)->all().size();
   hub_->replace_apps(*std::move(apps));
+  server_->review();
   return count;
 }
 

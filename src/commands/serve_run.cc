@@ -145,7 +145,7 @@ int serve(const ServeConfiguration& configuration) {
     log(LogLevel::kError, "cannot start: " + channels.error().message);
     return 1;
   }
-  add_admin_routes(server);
+  add_admin_routes(server, channels->admin_parts());
   if (const auto problem = server.start()) {
     log(LogLevel::kError, "cannot start: " + *problem);
     return 1;

@@ -19,6 +19,7 @@ constexpr std::array<std::string_view, 2> kVanishNames = {"silent", "mute"};
 constexpr std::array<std::string_view, 2> kSpeechNames = {"plain", "pusher"};
 constexpr std::array<std::string_view, 3> kResumeNames = {"returning", "always", "never"};
 constexpr std::array<std::string_view, 3> kTlsNames = {"auto", "1.2", "1.3"};
+constexpr std::array<std::string_view, 3> kKindNames = {"public", "private", "presence"};
 constexpr std::array<std::string_view, 3> kIoNames = {"auto", "uring", "epoll"};
 
 Result<std::uint64_t> count_between(std::string_view text, std::uint64_t least,
@@ -328,6 +329,13 @@ constexpr std::array kTable = {
         "--channels", "N", "1", "Pusher: channels that the clients are spread over.",
         "1 to 1,000,000", "With the scenario fanout, whose events go to all clients, 1.", false,
         [](Options& o, std::string_view t) { return read_count(o.channels, t, 1, 1'000'000); }},
+    LoadOption{
+        "--channel-kind", "KIND", "public", "Pusher: what kind of channels they are.",
+        "public, private, presence",
+        "private and presence: each subscription is signed. presence: each client is a user of its "
+        "own; a channel takes as many as the app allows, 100 by default.",
+        false,
+        [](Options& o, std::string_view t) { return read_choice(o.channel_kind, t, kKindNames); }},
     LoadOption{"--pusher-app", "ID:KEY:SECRET", "1:app-key:app-secret",
                "Pusher: the app to be a client of, and to publish for.", "",
                "The default is the development app.", true, read_pusher_app},

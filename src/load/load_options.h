@@ -81,6 +81,7 @@ struct LoadOptions {
   // pusher, idle: how often a client sends pusher:ping; 0: never; at most 1 h
   Milliseconds client_ping_interval{120'000};
   std::uint32_t channels = 1;  // pusher: each client is on one of so many; 1..1,000,000
+  ChannelKind channel_kind = ChannelKind::kPublic;     // pusher
   PusherApp pusher_app{"1", "app-key", "app-secret"};  // pusher: the development app
   std::string report;                                  // JSON file to write; empty: none
   std::string html;                                    // HTML page to write; empty: none

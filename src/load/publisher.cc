@@ -71,8 +71,9 @@ void Publisher::publish(net::Descriptor descriptor, const Message& message) {
   if (plan_.pusher != nullptr) {
     std::string data(plan_.message_bytes, '\0');
     write_message({reinterpret_cast<std::byte*>(data.data()), data.size()}, message);
-    const std::string text = pusher_publish(*plan_.pusher, plan_.target->authority,
-                                            pusher_channel(0, 1), data, net::unix_seconds_now());
+    const std::string text =
+        pusher_publish(*plan_.pusher, plan_.target->authority,
+                       pusher_channel(plan_.channel_kind, 0, 1), data, net::unix_seconds_now());
     const MutableBytes room = outbox_.room(text.size());
     std::memcpy(room.data(), text.data(), text.size());
     return outbox_.send(descriptor, room);

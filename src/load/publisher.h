@@ -31,6 +31,7 @@ struct PublisherPlan {
   std::uint32_t run;  // the sender in its messages
   // Where there is one, messages are its events, to the one channel.
   const PusherApp* pusher = nullptr;
+  ChannelKind channel_kind = ChannelKind::kPublic;  // pusher
 };
 
 class Publisher {

@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <array>
+
+#include "pusher/server_message.h"
 #include "pusher/signature.h"
 
 namespace holdfast::load {
@@ -23,12 +26,33 @@ std::string pusher_path(const PusherApp& app) {
   return fmt::format("/app/{}?protocol=7&client=holdfast-load&version=1", app.key);
 }
 
-std::string pusher_channel(std::uint64_t ordinal, std::uint32_t channels) {
-  return fmt::format("load-{}", ordinal % channels);
+std::string pusher_channel(ChannelKind kind, std::uint64_t ordinal, std::uint32_t channels) {
+  constexpr std::array<std::string_view, 3> kPrefixes = {"", "private-", "presence-"};
+  return fmt::format("{}load-{}", kPrefixes[static_cast<std::size_t>(kind)], ordinal % channels);
 }
 
-std::string pusher_subscribe(std::string_view channel) {
-  return fmt::format(R"({{"event":"pusher:subscribe","data":{{"channel":"{}"}}}})", channel);
+std::string_view pusher_socket_id(std::string_view established) {
+  constexpr std::string_view kBegin = R"(\"socket_id\":\")";
+  const std::size_t begin = established.find(kBegin);
+  if (begin == std::string_view::npos) return {};
+  const std::string_view rest = established.substr(begin + kBegin.size());
+  return rest.substr(0, rest.find('\\'));
+}
+
+std::string pusher_subscribe(const PusherApp& app, ChannelKind kind, std::string_view channel,
+                             std::string_view socket_id, std::uint64_t ordinal) {
+  if (kind == ChannelKind::kPublic)
+    return fmt::format(R"({{"event":"pusher:subscribe","data":{{"channel":"{}"}}}})", channel);
+  const std::string user = fmt::format(R"({{"user_id":"user-{}"}})", ordinal);
+  const bool is_presence = kind == ChannelKind::kPresence;
+  const std::string auth = pusher::sign(
+      app.secret,
+      pusher::text_to_join(socket_id, channel,
+                           is_presence ? std::optional<std::string_view>(user) : std::nullopt));
+  const std::string data =
+      is_presence ? fmt::format(R"(,"channel_data":{})", pusher::json_string(user)) : "";
+  return fmt::format(R"({{"event":"pusher:subscribe","data":{{"channel":"{}","auth":"{}:{}"{}}}}})",
+                     channel, app.key, auth, data);
 }
 
 PusherWord pusher_word(std::string_view message) {

@@ -21,9 +21,14 @@ struct PusherApp {
 
 // What a client connects to.
 std::string pusher_path(const PusherApp& app);
+enum class ChannelKind : std::uint8_t { kPublic, kPrivate, kPresence };
 // The channel of the client with this number: each of `channels` gets as many.
-std::string pusher_channel(std::uint64_t ordinal, std::uint32_t channels);
-std::string pusher_subscribe(std::string_view channel);
+std::string pusher_channel(ChannelKind kind, std::uint64_t ordinal, std::uint32_t channels);
+// The client's socket, in what is PusherWord::kEstablished; empty where it can't be found.
+std::string_view pusher_socket_id(std::string_view established);
+// Signed where the kind wants it. On a presence channel each number is a user of its own.
+std::string pusher_subscribe(const PusherApp& app, ChannelKind kind, std::string_view channel,
+                             std::string_view socket_id, std::uint64_t ordinal);
 
 // As the client libraries write it.
 inline constexpr std::string_view kPusherPing = R"({"event":"pusher:ping","data":{}})";

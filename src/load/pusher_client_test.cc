@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "pusher/client_message.h"
 #include "pusher/server_message.h"
 
 namespace holdfast::load {
@@ -20,6 +21,26 @@ TEST(PusherClient, UnderstandsWhatTheServerSays) {
   EXPECT_EQ(pusher_word(event), PusherWord::kEvent);
   EXPECT_EQ(pusher_data(event), "abc");
   EXPECT_FALSE(pusher_data(pusher::cache_miss("a")));
+}
+
+TEST(PusherClient, JoinsWithTheSignatureOfTheSpecification) {
+  const PusherApp app = *PusherApp::parse("3:278d425bdf160c739803:7ad3773142a6692b25b8");
+  const std::string established = pusher::connection_established("1234.1234", 120);
+  EXPECT_EQ(pusher_socket_id(established), "1234.1234");
+  EXPECT_EQ(pusher_socket_id("{}"), "");
+  EXPECT_EQ(pusher_channel(ChannelKind::kPresence, 25, 10), "presence-load-5");
+  EXPECT_EQ(pusher_subscribe(app, ChannelKind::kPublic, "a", "1.1", 7),
+            R"({"event":"pusher:subscribe","data":{"channel":"a"}})");
+  const std::string joined =
+      pusher_subscribe(app, ChannelKind::kPrivate, "private-foobar", "1234.1234", 7);
+  EXPECT_EQ(
+      joined,
+      R"({"event":"pusher:subscribe","data":{"channel":"private-foobar","auth":)"
+      R"("278d425bdf160c739803:58df8b0c36d6982b82c3ecf6b4662e34fe8c25bba48f5369f135bf843651c3a4"}})");
+  const auto message = pusher::parse_client_message(
+      pusher_subscribe(app, ChannelKind::kPresence, "presence-a", "1.1", 7));
+  ASSERT_TRUE(message);
+  EXPECT_EQ(pusher::parse_channel_data(*message->fields()->channel_data)->id, "user-7");
 }
 
 TEST(PusherClient, PublishesWithTheSignatureOfTheSpecification) {

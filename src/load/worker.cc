@@ -39,7 +39,8 @@ Worker::Worker(const WorkerPlan& plan, net::Loop& loop, const Baton& baton, Live
       random_(mix(plan.seed)),
       publisher_({plan.target, plan.sources->address_of(plan.first_ordinal),
                   plan.options->publish_token, plan.options->message_bytes, plan.run,
-                  plan.options->protocol == Speech::kPusher ? &plan.options->pusher_app : nullptr},
+                  plan.options->protocol == Speech::kPusher ? &plan.options->pusher_app : nullptr,
+                  plan.options->channel_kind},
                  loop, outbox_, tally_.messages, plan.clock) {}
 
 void Worker::turn() {

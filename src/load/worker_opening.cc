@@ -172,8 +172,12 @@ void Worker::on_joining(net::Descriptor descriptor, const protocol::Event& event
   switch (pusher_word(as_text(event.payload))) {
     case PusherWord::kEstablished: {
       const std::uint64_t ordinal = plan_.first_ordinal + records_[descriptor].ordinal;
-      const std::string channel = pusher_channel(ordinal, plan_.options->channels);
-      return send_frame(descriptor, protocol::Opcode::kText, as_bytes(pusher_subscribe(channel)));
+      const LoadOptions& options = *plan_.options;
+      const std::string channel = pusher_channel(options.channel_kind, ordinal, options.channels);
+      const std::string subscribe =
+          pusher_subscribe(options.pusher_app, options.channel_kind, channel,
+                           pusher_socket_id(as_text(event.payload)), ordinal);
+      return send_frame(descriptor, protocol::Opcode::kText, as_bytes(subscribe));
     }
     case PusherWord::kSubscribed:
       return opened(descriptor);

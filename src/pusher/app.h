@@ -14,16 +14,21 @@
 
 #include "base/result.h"
 #include "base/shared_value.h"
+#include "pusher/channel_name.h"
 
 namespace holdfast::pusher {
 
 // What an app has while this process lives, whatever its settings become; see Hub.
 struct AppState {
+  using Count = std::atomic<std::uint64_t>;
   std::atomic<std::uint64_t> connections{0};
   std::atomic<std::uint64_t> connections_refused{0};  // over max_connections
   std::atomic<std::uint64_t> events_published{0};     // over HTTP, for each channel
   std::atomic<std::uint64_t> client_events{0};
   std::atomic<std::uint64_t> client_events_refused{0};
+  // Channels that somebody is on, and subscriptions to them, by ChannelName::Access.
+  std::array<Count, kChannelKindNames.size()> channels{}, subscriptions{};
+  Count members{0};  // users on presence channels, each on each of them
 };
 
 enum class WebhookEvent : std::uint8_t {

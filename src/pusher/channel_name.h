@@ -2,6 +2,7 @@
 
 // What the name of a channel says of it.
 
+#include <array>
 #include <cstdint>
 #include <string_view>
 
@@ -28,6 +29,9 @@ struct ChannelName {
   }
 };
 
+// By Access, but for users' own, which come and go with sign-ins.
+inline constexpr std::array<std::string_view, 4> kChannelKindNames = {"public", "private",
+                                                                      "encrypted", "presence"};
 inline constexpr std::size_t kChannelNameBytesMax = 164;
 inline constexpr std::string_view kUserChannelPrefix = "#server-to-user-";
 

@@ -35,7 +35,7 @@ class Client {
   bool enter(const App& app);
 
   // Null before enter().
-  const AppState* app() const { return app_; }
+  AppState* app() const { return app_; }
 
   // Where it is on `channel`; null where it is not.
   const Membership* find(std::string_view channel) const;

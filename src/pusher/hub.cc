@@ -31,7 +31,10 @@ Hub::Hub(std::shared_ptr<AppTable> apps, Publisher& publisher, Disconnect discon
     : apps_(nullptr),
       publisher_(publisher),
       disconnect_(std::move(disconnect)),
-      clocks_(std::move(clocks)) {
+      clocks_(std::move(clocks)),
+      book_([this](const ChannelBook::Channel& channel, std::string_view user) {
+        tell_gone(channel, user);
+      }) {
   replace_apps(std::move(apps));
 }
 
@@ -61,6 +64,15 @@ std::string Hub::watch_topic_of(std::string_view app_id, std::string_view user) 
   return "\x02" + std::string(app_id) + "\x01" + std::string(user);
 }
 
+std::string Hub::topic_text(std::string_view topic) {
+  const bool is_channel = topic.starts_with('\x01');
+  const std::size_t second = topic.find('\x01', 1);
+  if ((!is_channel && !topic.starts_with('\x02')) || second == std::string_view::npos)
+    return std::string(topic);
+  return fmt::format("{}{} (app {})", is_channel ? "" : "watchers of ", topic.substr(second + 1),
+                     topic.substr(1, second - 1));
+}
+
 bool Hub::publish_event(const App& app, std::string_view channel, std::string message,
                         PeerId except) {
   if (!classify(channel).is_cache) return publish(app.id, channel, message, except);
@@ -75,7 +87,7 @@ bool Hub::publish_event(const App& app, std::string_view channel, std::string me
 void Hub::tell_count(const App& app, std::string_view channel, std::uint64_t subscriptions) {
   if (subscriptions <= kCountAtOnceMax) {
     if (subscriptions > 0) publish(app.id, channel, count_message(channel, subscriptions));
-    announce(app, WebhookEvent::kSubscriptionCount, channel, {},
+    announce(app, WebhookEvent::kSubscriptionCount, channel,
              fmt::format(R"(,"subscription_count":{})", subscriptions));
     return;
   }
@@ -84,12 +96,27 @@ void Hub::tell_count(const App& app, std::string_view channel, std::uint64_t sub
 }
 
 void Hub::announce(const App& app, WebhookEvent kind, std::string_view channel,
-                   std::string_view user, std::string_view fields) {
+                   std::string_view fields) {
   if (webhooks_ == nullptr || app.webhooks.empty()) return;
   const std::string_view name = kWebhookEventNames[static_cast<std::size_t>(kind)];
   std::string json =
       fmt::format(R"({{"name":"{}","channel":{}{}}})", name, json_string(channel), fields);
-  webhooks_->note(app, {kind, channel, user, std::move(json)}, now());
+  webhooks_->note(app, {kind, channel, std::move(json)}, now());
+}
+
+// Under the book's lock.
+void Hub::tell_gone(const ChannelBook::Channel& channel, std::string_view user) {
+  const std::string_view app_id = channel.app(), name = channel.name();
+  publish(app_id, name, member_removed(name, user));
+  {
+    const std::lock_guard lock(mutex_);
+    states_.find(app_id)->second->members.fetch_sub(1, std::memory_order_relaxed);
+  }
+  const auto apps = apps_.now();
+  if (const App* app = apps->by_id(app_id)) {
+    announce(*app, WebhookEvent::kMemberRemoved, name,
+             fmt::format(R"(,"user_id":{})", json_string(user)));
+  }
 }
 
 ChannelBook::Membership Hub::sign_in(std::string_view app_id, std::string_view user, PeerId peer) {
@@ -113,7 +140,7 @@ void Hub::sign_out(const ChannelBook::Membership& membership, std::string_view u
       if (found->second.empty()) users_.erase(found);
     }
   }
-  book_.leave(membership, [&](const ChannelBook::Left& left) {
+  book_.leave(membership, now(), [&](const ChannelBook::Left& left) {
     if (left.subscriptions > 0) return;
     publisher_.publish(watch_topic_of(membership.channel->app(), user),
                        watchlist_events(false, {std::string(user)}));
@@ -135,6 +162,7 @@ void Hub::disconnect_user(std::string_view app_id, std::string_view user) {
 }
 
 void Hub::tick() {
+  book_.settle(now());
   if (++ticks_ % kCountTicks != 0) return;
   book_.expire(now());
   std::set<Place> due;
@@ -148,7 +176,7 @@ void Hub::tick() {
     if (!figures) continue;
     publish(app_id, channel, count_message(channel, figures->subscriptions));
     if (const App* app = apps->by_id(app_id)) {
-      announce(*app, WebhookEvent::kSubscriptionCount, channel, {},
+      announce(*app, WebhookEvent::kSubscriptionCount, channel,
                fmt::format(R"(,"subscription_count":{})", figures->subscriptions));
     }
   }

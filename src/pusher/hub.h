@@ -38,14 +38,20 @@ class Hub {
   std::int64_t unix_seconds() const { return clocks_.unix_seconds(); }
 
   std::shared_ptr<const AppTable> apps() const { return apps_.now(); }
-  // From now on. Clients of an app that is not there any more are ended when they next say
-  // something.
+  // From now on. Clients of an app that is not there any more, or is disabled, are ended when they
+  // next say something, and by Server::review().
   void replace_apps(std::shared_ptr<AppTable> apps);
   ChannelBook& book() { return book_; }
+  // Nothing before use_webhooks().
+  WebhookFigures webhook_figures() const {
+    return webhooks_ == nullptr ? WebhookFigures() : webhooks_->figures();
+  }
 
   // The topic of a channel. Its first byte is one that no path of an HTTP request can have, so that
   // /topics/<name> is no back door.
   static std::string topic_of(std::string_view app_id, std::string_view channel);
+  // What an operator is to read of a topic: "news (app 1)" for a channel's.
+  static std::string topic_text(std::string_view topic);
   // Where it is told that a user came or went.
   static std::string watch_topic_of(std::string_view app_id, std::string_view user);
   // `message` is the text of a frame. False when a worker could not keep up.
@@ -67,18 +73,21 @@ class Hub {
   // Tells the app by webhook, where it wants to be told. `fields` is JSON text behind the event's
   // name and channel: `,"user_id":"1"`.
   void announce(const App& app, WebhookEvent kind, std::string_view channel,
-                std::string_view user = {}, std::string_view fields = {});
+                std::string_view fields = {});
   // Where announcements go; outlives the hub's use. Before the first peer comes.
   void use_webhooks(WebhookQueue& queue) { webhooks_ = &queue; }
 
   // Ends all connections of a user: they may not come back by themselves (4009).
   void disconnect_user(std::string_view app_id, std::string_view user);
 
-  // Housekeeping; to be called about once a second.
+  // Housekeeping; to be called about once a second. Users who have been away for
+  // ChannelBook::kAbsence are told of here.
   void tick();
 
  private:
   using Place = std::pair<std::string, std::string>;  // app, channel
+
+  void tell_gone(const ChannelBook::Channel& channel, std::string_view user);
 
   Apps apps_;
   Publisher& publisher_;

@@ -39,6 +39,17 @@ std::string cache_miss(std::string_view channel) {
   return fmt::format(R"({{"event":"pusher:cache_miss","channel":{}}})", json_string(channel));
 }
 
+std::string member_added(std::string_view channel, std::string_view user, std::string_view info) {
+  return channel_message(
+      "pusher_internal:member_added", channel,
+      fmt::format(R"({{"user_id":{},"user_info":{}}})", json_string(user), info));
+}
+
+std::string member_removed(std::string_view channel, std::string_view user) {
+  return channel_message("pusher_internal:member_removed", channel,
+                         fmt::format(R"({{"user_id":{}}})", json_string(user)));
+}
+
 std::string watchlist_events(bool online, const std::vector<std::string>& users) {
   std::string ids;
   for (const std::string& user : users) ids += (ids.empty() ? "" : ",") + json_string(user);

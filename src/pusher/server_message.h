@@ -23,6 +23,9 @@ std::string channel_message(std::string_view event, std::string_view channel,
 std::string subscription_error(std::string_view channel, std::string_view type,
                                std::string_view error, int status);
 std::string cache_miss(std::string_view channel);
+// `info` is JSON text.
+std::string member_added(std::string_view channel, std::string_view user, std::string_view info);
+std::string member_removed(std::string_view channel, std::string_view user);
 // `online`: of the users that a signed-in user watches.
 std::string watchlist_events(bool online, const std::vector<std::string>& users);
 std::string signin_success(std::string_view user_data);

@@ -42,15 +42,17 @@ std::optional<int> protocol_version(std::string_view text) {
   return version;
 }
 
-std::string member_added(std::string_view channel, const Identity& who) {
-  return channel_message(
-      "pusher_internal:member_added", channel,
-      fmt::format(R"({{"user_id":{},"user_info":{}}})", json_string(who.id), who.info));
+void note_join(AppState& state, const ChannelName& kind, const ChannelBook::Joined& now) {
+  const auto number = static_cast<std::size_t>(kind.access);
+  state.subscriptions[number].fetch_add(1, std::memory_order_relaxed);
+  if (now.subscriptions == 1) state.channels[number].fetch_add(1, std::memory_order_relaxed);
+  if (now.is_new_member) state.members.fetch_add(1, std::memory_order_relaxed);
 }
 
-std::string member_removed(std::string_view channel, std::string_view user) {
-  return channel_message("pusher_internal:member_removed", channel,
-                         fmt::format(R"({{"user_id":{}}})", json_string(user)));
+void note_leave(AppState& state, const ChannelName& kind, const ChannelBook::Left& now) {
+  const auto number = static_cast<std::size_t>(kind.access);
+  state.subscriptions[number].fetch_sub(1, std::memory_order_relaxed);
+  if (now.subscriptions == 0) state.channels[number].fetch_sub(1, std::memory_order_relaxed);
 }
 
 }  // namespace
@@ -96,14 +98,31 @@ void SocketHandler::message(Peer& peer, MessageKind kind, Bytes payload) {
     return peer.send(error_message(0, "a message is a JSON object with an event, in a text frame"));
   }
   const auto apps = hub_->apps();
-  const App* app = apps->by_state(client->app());
-  if (app == nullptr) return refuse(peer, 4001, "the app was removed");
-  if (!app->enabled) return refuse(peer, 4003, "the app is disabled");
+  const App* app = present_app(peer, *client, *apps);
+  if (app == nullptr) return;
   if (message->event == "pusher:ping") return peer.send(kPongMessage);
   if (message->event == "pusher:subscribe") return subscribe(peer, *client, *app, *message);
   if (message->event == "pusher:unsubscribe") return unsubscribe(peer, *client, *app, *message);
   if (message->event == "pusher:signin") return sign_in(peer, *client, *app, *message);
   if (message->event.starts_with("client-")) return client_event(peer, *client, *app, *message);
+}
+
+const App* SocketHandler::present_app(Peer& peer, const Client& client,
+                                      const AppTable& apps) const {
+  const App* app = apps.by_state(client.app());
+  if (app == nullptr) {
+    refuse(peer, 4001, "the app was removed");
+  } else if (!app->enabled) {
+    refuse(peer, 4003, "the app is disabled");
+  } else {
+    return app;
+  }
+  return nullptr;
+}
+
+void SocketHandler::review(Peer& peer) {
+  const Client* client = peer.find_data<Client>();
+  if (client != nullptr && client->app() != nullptr) present_app(peer, *client, *hub_->apps());
 }
 
 // What is wrong is said to the peer.
@@ -172,10 +191,12 @@ void SocketHandler::subscribe(Peer& peer, Client& client, const App& app,
   peer.subscribe(topic);
   const auto joined = hub_->book().join(
       app.id, channel, member, app.presence_members_max, [&](const ChannelBook::Joined& now) {
+        note_join(*app.state, admission->kind, now);
         if (now.subscriptions == 1) hub_->announce(app, WebhookEvent::kChannelOccupied, channel);
         if (!now.is_new_member) return;
-        hub_->publish(app.id, channel, member_added(channel, *identity), peer.id());
-        hub_->announce(app, WebhookEvent::kMemberAdded, channel, identity->id,
+        hub_->publish(app.id, channel, member_added(channel, identity->id, identity->info),
+                      peer.id());
+        hub_->announce(app, WebhookEvent::kMemberAdded, channel,
                        fmt::format(R"(,"user_id":{})", json_string(identity->id)));
       });
   if (joined.place.channel == nullptr) {
@@ -204,23 +225,17 @@ void SocketHandler::unsubscribe(Peer& peer, Client& client, const App& app,
   const auto membership = client.remove(fields->channel);
   if (!membership) return;
   peer.unsubscribe(Hub::topic_of(app.id, fields->channel));
-  leave(&app, *membership);
+  leave(&app, *app.state, *membership);
 }
 
 // `app` is null when it was removed meanwhile.
-void SocketHandler::leave(const App* app, const Client::Membership& membership) {
-  const std::string app_id(membership.channel->app());
+void SocketHandler::leave(const App* app, AppState& state, const Client::Membership& membership) {
   const std::string channel(membership.channel->name());
   const bool is_presence = membership.member != nullptr;
-  const auto left = hub_->book().leave(membership, [&](const ChannelBook::Left& now) {
-    const std::string_view user = membership.user();
-    if (now.is_gone) hub_->publish(app_id, channel, member_removed(channel, user));
-    if (app == nullptr) return;
-    if (now.is_gone) {
-      hub_->announce(*app, WebhookEvent::kMemberRemoved, channel, user,
-                     fmt::format(R"(,"user_id":{})", json_string(user)));
-    }
-    if (now.subscriptions == 0) hub_->announce(*app, WebhookEvent::kChannelVacated, channel);
+  const auto left = hub_->book().leave(membership, hub_->now(), [&](const ChannelBook::Left& now) {
+    note_leave(state, classify(channel), now);
+    if (app == nullptr || now.subscriptions > 0) return;
+    hub_->announce(*app, WebhookEvent::kChannelVacated, channel);
   });
   if (app != nullptr && app->subscription_counts && !is_presence) {
     hub_->tell_count(*app, channel, left.subscriptions);
@@ -290,7 +305,7 @@ void SocketHandler::client_event(Peer& peer, Client& client, const App& app,
       peer.id());
   if (app.webhooks.empty()) return;
   const std::string_view user = membership->user();
-  hub_->announce(app, WebhookEvent::kClientEvent, message.channel, user,
+  hub_->announce(app, WebhookEvent::kClientEvent, message.channel,
                  fmt::format(R"(,"event":{},"data":{},"socket_id":"{}"{})",
                              json_string(message.event), message.data, socket_id_of(peer.id()),
                              user.empty() ? "" : R"(,"user_id":)" + json_string(user)));
@@ -301,7 +316,8 @@ void SocketHandler::close(Peer& peer, std::uint16_t) {
   if (client == nullptr || client->app() == nullptr) return;
   const auto apps = hub_->apps();
   const App* app = apps->by_state(client->app());
-  for (const Client::Membership& membership : client->remove_all()) leave(app, membership);
+  for (const Client::Membership& membership : client->remove_all())
+    leave(app, *client->app(), membership);
   if (const auto user = client->sign_out()) {
     hub_->sign_out(user->place, user->who.user.id, peer.id());
   }

@@ -27,6 +27,11 @@ class SocketHandler final : public Handler {
   void close(Peer& peer, std::uint16_t code) override;
   // "Reconnect at once": the client goes where a balancer sends it, without a pause.
   std::uint16_t drain_code() const override { return 4200; }
+  // "Over capacity": it comes back after a second.
+  std::uint16_t queue_full_code() const override { return 4100; }
+  std::uint16_t no_pong_code() const override { return 4201; }
+  // Ends clients of an app that was removed or disabled.
+  void review(Peer& peer) override;
 
  private:
   // What a subscription needs to know, once it is found to be in order.
@@ -36,11 +41,13 @@ class SocketHandler final : public Handler {
     std::optional<Identity> identity;  // of presence channels
   };
 
+  // The app whose client this is; where it may not be one any more it is ended, and that is null.
+  const App* present_app(Peer& peer, const Client& client, const AppTable& apps) const;
   void subscribe(Peer& peer, Client& client, const App& app, const ClientMessage& message);
   std::optional<Admission> admit(Peer& peer, const Client& client, const App& app,
                                  const ClientMessage& message) const;
   void unsubscribe(Peer& peer, Client& client, const App& app, const ClientMessage& message);
-  void leave(const App* app, const Client::Membership& membership);
+  void leave(const App* app, AppState& state, const Client::Membership& membership);
   void sign_in(Peer& peer, Client& client, const App& app, const ClientMessage& message);
   void watch(Peer& peer, const App& app, const std::vector<std::string>& users);
   void client_event(Peer& peer, Client& client, const App& app, const ClientMessage& message);

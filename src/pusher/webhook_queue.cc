@@ -24,7 +24,7 @@ Duration webhook_pause(std::uint32_t failures) {
 }
 
 std::string WebhookQueue::absence_of(std::string_view app, const Event& event) {
-  return fmt::format("{}\x01{}\x01{}", app, event.channel, event.user);
+  return fmt::format("{}\x01{}", app, event.channel);
 }
 
 void WebhookQueue::note(const App& app, Event event, Instant now) {
@@ -32,10 +32,8 @@ void WebhookQueue::note(const App& app, Event event, Instant now) {
     // It may still end an absence that is wanted.
     if (app.webhooks.empty()) return;
   }
-  const bool comes =
-      event.kind == WebhookEvent::kChannelOccupied || event.kind == WebhookEvent::kMemberAdded;
-  const bool goes =
-      event.kind == WebhookEvent::kChannelVacated || event.kind == WebhookEvent::kMemberRemoved;
+  const bool comes = event.kind == WebhookEvent::kChannelOccupied;
+  const bool goes = event.kind == WebhookEvent::kChannelVacated;
   {
     const std::lock_guard lock(mutex_);
     if (comes) {

@@ -15,6 +15,7 @@
 
 #include "base/time.h"
 #include "pusher/app.h"
+#include "pusher/channel_book.h"
 
 namespace holdfast::pusher {
 
@@ -37,8 +38,9 @@ class WebhookQueue {
  public:
   // Events that wait, in all; beyond it the newest are dropped and counted.
   static constexpr std::size_t kEventsMax = 100'000;
-  // An absence so short is none: vacated and removed wait, and a return takes them back.
-  static constexpr Duration kAbsence = std::chrono::seconds(3);
+  // A channel that is empty for so short a time is not vacated: the event waits, and who comes back
+  // takes it back. Members wait in the ChannelBook.
+  static constexpr Duration kAbsence = ChannelBook::kAbsence;
   // How long an app's server may be away.
   static constexpr Duration kPatience = std::chrono::minutes(5);
   static constexpr std::size_t kEventsPerPost = 100;
@@ -46,7 +48,6 @@ class WebhookQueue {
   struct Event {
     WebhookEvent kind;
     std::string_view channel;
-    std::string_view user = {};
     // The event's JSON text, with its name and all its fields.
     std::string json;
   };
@@ -80,7 +81,7 @@ class WebhookQueue {
   std::function<void()> wake_;
   mutable std::mutex mutex_;
   std::deque<Waiting> ready_;
-  // Absences by what would end them, and by when they are over.
+  // Empty channels, and when they are vacated.
   std::map<std::string, std::pair<Instant, Waiting>, std::less<>> absences_;
   std::vector<Retry> retries_;
   std::size_t retrying_ = 0;   // events in them

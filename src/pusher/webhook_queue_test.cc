@@ -19,8 +19,8 @@ class WebhookQueueTest : public testing::Test {
     app.webhooks = {Webhook{"http://a/", {}}, Webhook{"http://b/", {WebhookEvent::kClientEvent}}};
     apps_ = *AppTable::make({app});
   }
-  void note(WebhookEvent kind, std::string_view json, std::string_view user = "") {
-    queue_.note(apps_->all()[0], {kind, "room", user, std::string(json)}, now_);
+  void note(WebhookEvent kind, std::string_view json, std::string_view channel = "room") {
+    queue_.note(apps_->all()[0], {kind, channel, std::string(json)}, now_);
   }
   std::vector<WebhookDelivery> due() { return queue_.take_due(*apps_, now_, 42); }
 
@@ -42,17 +42,17 @@ TEST_F(WebhookQueueTest, BundlesWhatHappenedForEachHookThatWantsIt) {
   EXPECT_THAT(due(), SizeIs(0));
 }
 
-TEST_F(WebhookQueueTest, TellsNothingOfAShortAbsence) {
-  note(WebhookEvent::kMemberRemoved, "gone", "anna");
-  note(WebhookEvent::kMemberRemoved, "gone too", "bob");
+TEST_F(WebhookQueueTest, TellsNothingOfAChannelThatIsEmptyForAMoment) {
+  note(WebhookEvent::kChannelVacated, "empty", "one");
+  note(WebhookEvent::kChannelVacated, "empty too", "two");
   now_ += seconds(2);
-  note(WebhookEvent::kMemberAdded, "back", "anna");
+  note(WebhookEvent::kChannelOccupied, "back", "one");
   EXPECT_THAT(due(), SizeIs(0));
   EXPECT_EQ(queue_.next_due(), now_ + seconds(1));
   now_ += seconds(1);
   const auto posts = due();
   ASSERT_THAT(posts, SizeIs(1));
-  EXPECT_EQ(posts[0].body, R"({"time_ms":42,"events":[gone too]})");
+  EXPECT_EQ(posts[0].body, R"({"time_ms":42,"events":[empty too]})");
 }
 
 TEST_F(WebhookQueueTest, TriesAgainLaterAndLaterUntilFiveMinutesAreOver) {

@@ -9,8 +9,11 @@
 #include <cstdint>
 #include <cstdlib>
 #include <memory>
+#include <optional>
 
+#include "base/time.h"
 #include "holdfast/peer.h"
+#include "server/naming_times.h"
 
 namespace holdfast::server {
 
@@ -24,7 +27,10 @@ class Belongings {
   Belongings(const Belongings&) = delete;
   Belongings& operator=(const Belongings&) = delete;
 
-  PeerId id(int descriptor);
+  // A peer without a name gets one `now`.
+  PeerId id(int descriptor, Instant now);
+  // How long ago that was; nothing where it has none yet.
+  std::optional<Duration> named_for(int descriptor, Instant now) const;
   // Whether `id` names whoever has its descriptor now.
   bool is_present(PeerId id) const;
 
@@ -50,6 +56,7 @@ class Belongings {
   std::uint32_t worker_;
   std::uint32_t descriptors_;
   std::uint32_t last_serial_ = 0;
+  NamingTimes times_;
   std::uint32_t data_end_ = 0;  // every row with data lies below
   Rows<std::uint32_t> serials_;
   Rows<std::unique_ptr<Kept>> data_;

@@ -281,8 +281,13 @@ void Cluster::run(Thread& thread) {
   if (thread.index == 0) io_name_ = (*loop)->io_name();
   thread.started.set_value(std::nullopt);
 
+  std::uint32_t reviews = 0;
   while (!stop_asked_.load(std::memory_order_acquire)) {
     worker.turn();
+    if (const auto asked = reviews_asked_.load(std::memory_order_acquire); asked != reviews) {
+      reviews = asked;
+      worker.review();
+    }
     // The operator's listener stays: it says that the server drains.
     if (!thread.is_admin && drain_asked_.load(std::memory_order_acquire)) worker.drain();
   }
@@ -293,6 +298,11 @@ void Cluster::remove_unix_names() {
   for (const auto& listener : unix_listeners_) {
     if (listener != nullptr) listener->remove_name();
   }
+}
+
+void Cluster::review() {
+  reviews_asked_.fetch_add(1, std::memory_order_release);
+  for (const auto& waker : wakers_) waker->wake();
 }
 
 void Cluster::drain() {

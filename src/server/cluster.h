@@ -38,6 +38,8 @@ class Cluster final : public Publisher {
   std::optional<std::string> start();
   // Reads the certificates, at start and again; any thread.
   std::optional<std::string> load_tls();
+  // Every worker calls Handler::review for its peers. Any thread.
+  void review();
   void drain();
   void stop();
   bool publish(std::string_view topic, MessageKind kind, std::span<const std::byte> payload,
@@ -112,6 +114,7 @@ class Cluster final : public Publisher {
   std::string admin_address_;
   std::string io_name_;
   std::atomic<std::uint64_t> publications_lost_{0};  // by many threads
+  std::atomic<std::uint32_t> reviews_asked_{0};
   std::atomic<bool> drain_asked_{false};
   std::atomic<bool> stop_asked_{false};
 };

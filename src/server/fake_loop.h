@@ -34,6 +34,7 @@ class FakeLoop final : public net::Loop {
   void advance(Duration by) { now_ += by; }
   // How many bytes each further send to this socket is worth; then it is full.
   void limit(int descriptor, std::size_t room) { room_[descriptor] = room; }
+  void unlimit(int descriptor) { room_.erase(descriptor); }
 
   // wait() tells less than there is.
   void be_behind(bool behind) { is_behind_ = behind; }

@@ -80,6 +80,20 @@ class Outbox {
     }
     return false;
   }
+  // Drops all but what the peer has a part of already.
+  void drop_unbegun() {
+    while (!entries_.empty() && entries_.back().sent == 0 && !entries_.back().sealed) {
+      bytes_ -= entries_.back().bytes.size();
+      entries_.pop_back();
+    }
+  }
+  // Whether the answer to the peer's upgrade waits, not begun: what we say to a WebSocket has the
+  // FIN bit (RFC 6455 5.2) first.
+  bool holds_handshake() const {
+    const Entry& first = entries_.front();
+    return first.sent == 0 && !first.sealed &&
+           (first.bytes.bytes()[0] & std::byte{0x80}) == std::byte{};
+  }
   const std::deque<Entry>& entries() const { return entries_; }
 
  private:

@@ -19,7 +19,7 @@ void Peer::close(std::uint16_t code, std::string_view reason) {
 }
 std::uint64_t Peer::queued_bytes() const { return worker_->queued_bytes(descriptor_); }
 std::string Peer::address() const { return worker_->address_of(descriptor_); }
-PeerId Peer::id() const { return worker_->belongings().id(descriptor_); }
+PeerId Peer::id() const { return worker_->id_of(descriptor_); }
 std::unique_ptr<Kept>& Peer::data_place() { return worker_->belongings().data(descriptor_); }
 Kept* Peer::existing_data() const { return worker_->belongings().find_data(descriptor_); }
 

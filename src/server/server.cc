@@ -69,6 +69,7 @@ std::uint64_t Server::connections_max() const { return cluster_->sizing().connec
 std::string Server::io_name() const { return cluster_->io_name(); }
 std::vector<std::string> Server::warnings() const { return cluster_->sizing().warnings; }
 std::optional<std::string> Server::reload_certificates() { return cluster_->load_tls(); }
+void Server::review() { cluster_->review(); }
 void Server::drain() { cluster_->drain(); }
 bool Server::is_drained() const { return cluster_->is_draining() && cluster_->descriptors() == 0; }
 std::uint64_t Server::connections() const { return cluster_->connections(); }

@@ -27,6 +27,9 @@ struct SurveyOrder {
 
 struct ConnectionRow {
   PeerId id;
+  // Since its handler asked for its id, as that of channel clients does when they open; else since
+  // it was first told of here. Nothing the first time.
+  std::optional<Duration> known_for;
   std::string address;  // "192.0.2.7:41234"
   std::string path;     // as routed: "/topics/*"
   bool is_open;         // false: a close handshake is under way

@@ -14,6 +14,7 @@ constexpr std::uint32_t kBusyArrivalsPerSecond = 250;
 constexpr Duration kWindow = std::chrono::seconds(1);
 // A missed pong may be noticed so much later: most are noticed by the sweep that comes anyway.
 constexpr Duration kPongSlack = std::chrono::milliseconds(100);
+constexpr int kReviewsPerTurn = 256;
 constexpr Duration kDrainStep = std::chrono::milliseconds(20);
 
 }  // namespace
@@ -57,6 +58,7 @@ void Worker::turn() {
   take_mail();
   run_windows();
   run_deadlines();
+  if (review_cursor_) run_review();
   if (draining_) run_drain();
   begin_waiting();
   flush();
@@ -108,7 +110,7 @@ void Worker::run_deadlines() {
         connection.since != due->since)
       continue;
     counters_.pongs_missed.add();
-    release(due->descriptor, connection, Ending::kPongMissed, 1006);
+    end_silent(due->descriptor, connection);
   }
   while (const auto due = heads_.pop_due(judged_at(settings_.handshake_timeout))) {
     Connection& connection = table_[due->descriptor];
@@ -139,6 +141,18 @@ void Worker::drain() {
   drain_started_ = loop_.clock();
   for (const Listener& listener : listeners_) loop_.close(listener.descriptor);
   listeners_.clear();
+}
+
+// So many in a turn that those who wait for theirs do not notice.
+void Worker::run_review() {
+  int& at = *review_cursor_;
+  for (int looked_at = 0; at < table_.end() && looked_at < kReviewsPerTurn; ++at) {
+    if (table_[at].state != State::kOpen) continue;
+    ++looked_at;
+    Peer peer(*this, at);
+    router_.handler(table_[at].route).review(peer);
+  }
+  if (at >= table_.end()) review_cursor_.reset();
 }
 
 // Walks the table once in drain_time, evenly.
@@ -180,6 +194,7 @@ Instant Worker::next_due() const {
       std::min({keepalive_.next_due(), heads_.next_due(), closes_.next_due(), windows_.next_due()});
   if (const Instant pong_due = pongs_.next_due(); pong_due != kNever)
     due = std::min(due, pong_due + kPongSlack);
+  if (review_cursor_) due = loop_.now();
   if (draining_ && !is_empty()) due = std::min(due, loop_.now() + kDrainStep);
   if (tls_ != nullptr && !tls_->waiting.empty() && may_begin_handshake()) due = loop_.now();
   return due;

@@ -87,6 +87,8 @@ class Worker final : public Publisher, private topics::TopicListener {
   // No more newcomers; the open ones are closed one after the other over drain_time. This worker's
   // thread.
   void drain();
+  // From now on, and until each was seen once: Handler::review for the peers that are open.
+  void review() { review_cursor_ = 0; }
   // At most 255.
   void add_listener(net::Descriptor listener, ListenerTraits traits = {}) {
     listeners_.push_back({listener, traits});
@@ -117,6 +119,7 @@ class Worker final : public Publisher, private topics::TopicListener {
   void close(int descriptor, std::uint16_t code, std::string_view reason, Ending ending);
   std::uint64_t queued_bytes(int descriptor);
   std::string address_of(int descriptor) const;
+  PeerId id_of(int descriptor) { return belongings_.id(descriptor, loop_.now()); }
   Belongings& belongings() { return belongings_; }
 
   bool publish(std::string_view topic, MessageKind kind, std::span<const std::byte> payload,
@@ -128,6 +131,7 @@ class Worker final : public Publisher, private topics::TopicListener {
   void run_deadlines();
   Instant judged_at(Duration patience) const;
   void run_drain();
+  void run_review();
   void cut_those_closing();
   void note_turn();
   // worker_topics.cc
@@ -201,6 +205,7 @@ class Worker final : public Publisher, private topics::TopicListener {
   void take_frames(int descriptor, Connection& connection, MutableBytes bytes);
   void take_event(int descriptor, Connection& connection, const protocol::Event& event);
   void take_too_much(int descriptor, Connection& connection);
+  void begin_closing(int descriptor, Connection& connection, Ending ending, std::uint16_t code);
   void take_violation(int descriptor, Connection& connection, const protocol::Event& event);
   void send_message(int descriptor, Connection& connection, protocol::Opcode opcode, Bytes payload,
                     bool deflated);
@@ -222,10 +227,12 @@ class Worker final : public Publisher, private topics::TopicListener {
                  std::uint32_t taken);
   void end_sent();
   void resume(int descriptor, Connection& connection);
+  void end_slow(int descriptor, Connection& connection);
   void enforce_queue_limit(int descriptor, Connection& connection);
   // worker_ends.cc
   void linger(int descriptor, Connection& connection, Ending ending);
   void begin_close_deadline(int descriptor, Connection& connection);
+  void end_silent(int descriptor, Connection& connection);
   void prolong(int descriptor, Connection& connection, std::uint64_t taken);
   void say_the_rest(int descriptor, Connection& connection);
   void count_unanswered(const Connection& connection, Refusal reason);
@@ -291,6 +298,7 @@ class Worker final : public Publisher, private topics::TopicListener {
   std::uint32_t window_count_ = 0;
   bool is_busy_ = false;  // enough arrivals a second for gathering to pay
 
+  std::optional<int> review_cursor_;  // a review is under way
   bool draining_ = false;
   Instant drain_started_{};
   int drain_cursor_ = 0;

@@ -35,6 +35,16 @@ void Worker::begin_close_deadline(int descriptor, Connection& connection) {
   closes_.push(descriptor, loop_.now());
 }
 
+// Its pong did not come. Where the path has a close code for it, that is the last word: it may be
+// alive, and only its pongs do not get through.
+void Worker::end_silent(int descriptor, Connection& connection) {
+  const std::uint16_t code = router_.handler(connection.route).no_pong_code();
+  if (code == 0 || has_unsent(connection))
+    return release(descriptor, connection, Ending::kPongMissed, 1006);
+  close(descriptor, code, "no pong came", Ending::kPongMissed);
+  linger(descriptor, connection, Ending::kPongMissed);
+}
+
 // One that is being closed and reads is not late: a large answer takes its time. In all it has
 // three times close_timeout, and a second for each kPartingBytesPerSecondMin that it is owed.
 void Worker::prolong(int descriptor, Connection& connection, std::uint64_t taken) {

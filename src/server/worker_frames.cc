@@ -113,12 +113,18 @@ void Worker::close(int descriptor, std::uint16_t code, std::string_view reason, 
   if (connection.state != State::kOpen) return;
   std::byte* out = transmit_.reserve(protocol::kCloseFrameBytesMax);
   queue(descriptor, connection, {out, protocol::write_close_frame(out, code, reason)}, -1);
+  begin_closing(descriptor, connection, ending, ending == Ending::kHandler ? code : 1006);
+}
+
+// Our Close is said; the handler is told of `code`.
+void Worker::begin_closing(int descriptor, Connection& connection, Ending ending,
+                           std::uint16_t code) {
   connection.state = State::kClosing;
   connection.end_as(ending);
   begin_close_deadline(descriptor, connection);
   topics_.unsubscribe_all(static_cast<std::uint32_t>(descriptor));
   Peer peer(*this, descriptor);
-  router_.handler(connection.route).close(peer, ending == Ending::kHandler ? code : 1006);
+  router_.handler(connection.route).close(peer, code);
 }
 
 void Worker::send(int descriptor, MessageKind kind, Bytes payload) {

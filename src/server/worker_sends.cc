@@ -5,6 +5,7 @@
 #include <array>
 
 #include "base/check.h"
+#include "protocol/frame.h"
 #include "server/worker.h"
 
 namespace holdfast::server {
@@ -189,7 +190,30 @@ void Worker::enforce_queue_limit(int descriptor, Connection& connection) {
   if (outbox.bytes() <= settings_.queue_bytes_max) return;
   if (connection.state == State::kRequest || connection.state == State::kLingering)
     return;  // one HTTP answer; bounded by its own deadline
-  release(descriptor, connection, Ending::kQueueFull, 1006);
+  const bool is_told = connection.state == State::kClosing &&
+                       static_cast<Ending>(connection.ending) == Ending::kQueueFull;
+  if (is_told) return;  // nothing is added any more
+  end_slow(descriptor, connection);
+}
+
+// Where the path has a close code for it, the Close takes the place of what waits: the peer hears
+// it if it reads on within close_timeout.
+void Worker::end_slow(int descriptor, Connection& connection) {
+  const std::uint16_t code = connection.state == State::kOpen
+                                 ? router_.handler(connection.route).queue_full_code()
+                                 : std::uint16_t{0};
+  Outbox& outbox = connection.busy->outbox;
+  if (code == 0 || outbox.holds_handshake())
+    return release(descriptor, connection, Ending::kQueueFull, 1006);
+  counters_.queued_bytes.subtract(outbox.bytes());
+  outbox.drop_unbegun();
+  std::array<std::byte, protocol::kCloseFrameBytesMax> frame;
+  const std::size_t size =
+      protocol::write_close_frame(frame.data(), code, "this connection reads too slowly");
+  outbox.push(SharedBytes::copy_of(Bytes(frame).first(size)), 0, false, 0);
+  counters_.bytes_sent.add(size);
+  counters_.queued_bytes.add(outbox.bytes());
+  begin_closing(descriptor, connection, Ending::kQueueFull, 1006);
 }
 
 }  // namespace holdfast::server

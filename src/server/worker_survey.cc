@@ -56,7 +56,9 @@ Survey Worker::survey(const SurveyOrder& order) {
 
 ConnectionRow Worker::row_of(int descriptor) {
   const Connection& connection = table_[descriptor];
-  ConnectionRow row{.id = belongings_.id(descriptor),
+  const auto known_for = belongings_.named_for(descriptor, loop_.now());
+  ConnectionRow row{.id = id_of(descriptor),
+                    .known_for = known_for,
                     .address = address_of(descriptor),
                     .path = router_.pattern(connection.route),
                     .is_open = connection.state == State::kOpen,

@@ -5,7 +5,7 @@ import { bytes, count, duration, percent } from '../common/format.js';
 import { makeCharts } from './charts';
 import { makeConsole } from './console';
 import { makePeers, table } from './peers';
-import { History, type Stats } from './stats';
+import { History, total, type Stats } from './stats';
 
 const by = (id: string) => document.getElementById(id)!;
 const history = new History();
@@ -73,12 +73,21 @@ function showReasons(stats: Stats) {
   by('reasons').replaceChildren(table(['', 'reason', 'times'], rows, new Set([2]), 'None so far.'));
 }
 
+function showApps(stats: Stats) {
+  by('channel-figures').hidden = stats.apps === undefined;
+  const apps = stats.apps ?? [];
+  const rows = [...apps].sort((a, b) => b.connections - a.connections)
+    .map((app) => [app.enabled ? app.id : `${app.id} (disabled)`, count(app.connections), count(total(app.channels)), count(total(app.subscriptions)), count(app.members), count(app.events_published_total), count(app.client_events_total)]);
+  by('apps').replaceChildren(table(['app', 'clients', 'channels', 'subscriptions', 'members', 'events published', 'client events'], rows, new Set([1, 2, 3, 4, 5, 6]), 'There are no apps.'));
+}
+
 function show(stats: Stats) {
   showHead(stats);
   showFigures(stats);
   showResources(stats);
   showWorkers(stats);
   showReasons(stats);
+  showApps(stats);
 }
 
 const draw = makeCharts(by('charts'), history);
@@ -108,7 +117,7 @@ async function watch() {
   for (let round = 0; ; ++round) {
     if (!document.hidden || round === 0) {
       await look();
-      if (round % 5 === 0) await peers.refreshTopics();
+      if (round % 5 === 0) await Promise.all([peers.refreshTopics(), history.latest?.apps && peers.refreshChannels()]);
       if (round === 0) await peers.refresh();
     }
     await new Promise((resolve) => setTimeout(resolve, 1000));

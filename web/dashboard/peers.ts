@@ -12,10 +12,12 @@ interface Row {
   received_bytes: number | null;
   sent_bytes: number | null;
   silent_seconds: number | null;
+  age_seconds: number | null;
   round_trip_seconds: number | null;
   topics: string[];
   topic_count: number;
 }
+interface Channel { app: string; name: string; kind: string; subscriptions: number; users: number | null }
 interface Survey { connections_total: number; workers_missing: number; connections: Row[]; topics: { name: string; subscribers: number }[] }
 
 const kRows = 100;
@@ -48,7 +50,7 @@ export function makePeers(by: (id: string) => HTMLElement) {
     return node;
   }
 
-  async function ask(path: string): Promise<Survey | null> {
+  async function ask<Answer = Survey>(path: string): Promise<Answer | null> {
     const answer = await fetch(path).catch(() => null);
     return answer?.ok ? answer.json() : null;
   }
@@ -57,13 +59,13 @@ export function makePeers(by: (id: string) => HTMLElement) {
     const survey = await ask(`/connections?limit=${kRows}&sort=${sort.value}`);
     if (survey === null) return;
     by('peers').replaceChildren(table(
-      ['address', 'path', 'state', 'topics', 'waiting', 'sent', 'received', 'silent for', 'round trip', 'worker', ''],
+      ['address', 'path', 'state', 'topics', 'waiting', 'sent', 'received', 'age', 'silent for', 'round trip', 'worker', ''],
       survey.connections.map((row) => [
         row.address || 'unix socket', row.path, row.state,
         row.topics.join(', ') + (row.topic_count > row.topics.length ? `, and ${count(row.topic_count - row.topics.length)} more` : ''),
         bytes(row.queued_bytes), row.sent_bytes === null ? '–' : bytes(row.sent_bytes), row.received_bytes === null ? '–' : bytes(row.received_bytes),
-        seconds(row.silent_seconds), seconds(row.round_trip_seconds), String(row.worker), button(row),
-      ]), new Set([4, 5, 6, 7, 8, 9]), 'Nobody is on.'));
+        row.age_seconds === null ? '–' : duration(Math.floor(row.age_seconds) * 1e9) || '0 s', seconds(row.silent_seconds), seconds(row.round_trip_seconds), String(row.worker), button(row),
+      ]), new Set([4, 5, 6, 7, 8, 9, 10]), 'Nobody is on.'));
     const shown = survey.connections.length;
     note.textContent = [
       survey.connections_total > shown ? `${count(shown)} of ${count(survey.connections_total)} are shown.` : '',
@@ -78,7 +80,15 @@ export function makePeers(by: (id: string) => HTMLElement) {
       survey.topics.map(({ name, subscribers }) => [name, count(subscribers)]), new Set([1]), 'Nobody is subscribed to anything.'));
   }
 
+  async function refreshChannels() {
+    const found = await ask<{ channels: Channel[] }>(`/channels?limit=${kTopics}`);
+    if (found === null) return;
+    by('channels').replaceChildren(table(['channel', 'app', 'kind', 'subscriptions', 'users'],
+      found.channels.map(({ app, name, kind, subscriptions, users }) => [name, app, kind, count(subscriptions), users === null ? '–' : count(users)]),
+      new Set([3, 4]), 'Nobody is on a channel.'));
+  }
+
   sort.addEventListener('change', refresh);
   by('refresh').addEventListener('click', refresh);
-  return { refresh, refreshTopics };
+  return { refresh, refreshTopics, refreshChannels };
 }

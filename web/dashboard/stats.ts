@@ -28,9 +28,21 @@ export interface Stats {
   io: string;
   workers: number;
   turns: { count: number; mean_microseconds: number };
+  apps?: App[];
 }
 
-const total = (reasons: Record<string, number>) => Object.values(reasons).reduce((sum, times) => sum + times, 0);
+export interface App {
+  id: string;
+  enabled: boolean;
+  connections: number;
+  members: number;
+  events_published_total: number;
+  client_events_total: number;
+  channels: Record<string, number>;
+  subscriptions: Record<string, number>;
+}
+
+export const total = (reasons: Record<string, number>) => Object.values(reasons).reduce((sum, times) => sum + times, 0);
 
 // What is drawn: one value a second, null where the server did not answer.
 export const seriesOf = {
