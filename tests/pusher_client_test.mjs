@@ -80,6 +80,18 @@ test("a batch arrives, and a bad event spoils the whole of it", async () => {
   assert.deepEqual(heard, [1, 2]);
 });
 
+test("a batch may be as large as ten events may be, and no larger", async () => {
+  const client = connect();
+  const heard = [];
+  (await subscribed(client, "large")).bind("x", (data) => heard.push(data.length));
+  const batch = (count, size) => api().triggerBatch(Array.from({ length: count }, () => ({ channel: "large", name: "x", data: '"'.repeat(size) })));
+  await batch(10, 10240);
+  await assert.rejects(batch(10, 10241), (error) => error.status === 413);
+  await assert.rejects(api().triggerBatch([{ channel: "large", name: "x", data: "y".repeat(400_000) }]), (error) => error.status === 413);
+  await soon(200);
+  assert.deepEqual(heard, Array(10).fill(10240));
+});
+
 test("a private channel lets in whom the application signed, and nobody else", async () => {
   await subscribed(connect(), "private-room");
   const stranger = connect({

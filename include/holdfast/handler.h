@@ -59,6 +59,9 @@ class Handler {
   // A request that is no upgrade. Nothing returned: the path speaks WebSocket alone, and the peer
   // is told so (OPTIONS is answered with the methods of such a path).
   virtual std::optional<Reply> request(const Request&, Publisher&) { return std::nullopt; }
+  // The largest body of a request to this path, where that is more than Options::message_bytes_max;
+  // asked before anything of the request is trusted, by any worker.
+  virtual std::uint64_t body_bytes_max() const { return 0; }
   // Whether messages are the business of this path, so that a worker answers at once rather than
   // gathering arrivals for up to Options::idle_batch.
   virtual bool wants_promptness() const { return true; }

@@ -15,7 +15,7 @@ int hexadecimal(std::uint8_t byte) {
 
 }  // namespace
 
-HttpProgress ChunkedBody::feed(Bytes& input, const HttpLimits& limits,
+HttpProgress ChunkedBody::feed(Bytes& input, const HttpLimits& limits, std::uint64_t body_bytes_max,
                                std::vector<std::byte>& body) {
   if (error_status_ != 0) return HttpProgress::kError;
   while (state_ != State::kDone && !input.empty()) {
@@ -30,13 +30,14 @@ HttpProgress ChunkedBody::feed(Bytes& input, const HttpLimits& limits,
     }
     const auto byte = static_cast<std::uint8_t>(input.front());
     input = input.subspan(1);
-    if (step(byte, limits, body.size()) == HttpProgress::kError) return HttpProgress::kError;
+    if (step(byte, limits, body_bytes_max - body.size()) == HttpProgress::kError)
+      return HttpProgress::kError;
   }
   return state_ == State::kDone ? HttpProgress::kDone : HttpProgress::kMore;
 }
 
 HttpProgress ChunkedBody::step(std::uint8_t byte, const HttpLimits& limits,
-                               std::size_t body_bytes) {
+                               std::uint64_t body_bytes_left) {
   if (++line_bytes_ > limits.head_bytes_max) return fail(431, "chunk extension too long");
   switch (state_) {
     case State::kSize:
@@ -49,7 +50,7 @@ HttpProgress ChunkedBody::step(std::uint8_t byte, const HttpLimits& limits,
       break;
     case State::kSizeLf:
       if (byte != '\n') return fail(400, "CR without LF");
-      if (left_ > limits.body_bytes_max - body_bytes) return fail(413, "body too large");
+      if (left_ > body_bytes_left) return fail(413, "body too large");
       state_ = left_ == 0 ? State::kTrailers : State::kData;
       line_bytes_ = 0;
       break;

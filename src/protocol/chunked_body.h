@@ -21,9 +21,10 @@ class ChunkedBody {
   ChunkedBody() = default;
 
   // Consumes from the front of `input` and appends what it decodes to `body`, at most
-  // limits.body_bytes_max in all. kDone: `input` starts behind the body. kError: error_status() and
-  // error_reason() as HttpRequestParser's.
-  HttpProgress feed(Bytes& input, const HttpLimits& limits, std::vector<std::byte>& body);
+  // `body_bytes_max` in all, whatever the limits say of that. kDone: `input` starts behind the
+  // body. kError: error_status() and error_reason() as HttpRequestParser's.
+  HttpProgress feed(Bytes& input, const HttpLimits& limits, std::uint64_t body_bytes_max,
+                    std::vector<std::byte>& body);
   void reset() { *this = ChunkedBody(); }
 
   int error_status() const { return error_status_; }
@@ -41,7 +42,7 @@ class ChunkedBody {
     kDone,
   };
 
-  HttpProgress step(std::uint8_t byte, const HttpLimits& limits, std::size_t body_bytes);
+  HttpProgress step(std::uint8_t byte, const HttpLimits& limits, std::uint64_t body_bytes_left);
   HttpProgress take_size_byte(std::uint8_t byte);
   HttpProgress take_trailers(Bytes& input, const HttpLimits& limits);
   HttpProgress fail(int status, std::string_view reason);

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string_view>
 
@@ -21,6 +22,9 @@ struct HttpLimits {
       8192;                         // start line and headers, with the empty line: beyond it, 431
   std::uint32_t headers_max = 100;  // fields: beyond it, 431
   std::uint64_t body_bytes_max = 65536;  // decoded: beyond it, 413
+  // A path that takes larger bodies says so here; asked only for a body that may be larger. Of
+  // requests alone.
+  std::function<std::uint64_t(std::string_view path)> body_bytes_max_at = {};
 };
 
 // Without the spaces and tabs around it.

@@ -53,6 +53,12 @@ HttpRequestParser::Progress HttpRequestParser::begin_body() {
   return judge_fields();
 }
 
+std::uint64_t HttpRequestParser::body_bytes_max() const {
+  const std::uint64_t common = limits_->body_bytes_max;
+  if (!limits_->body_bytes_max_at) return common;
+  return std::max(common, limits_->body_bytes_max_at(request_.path));
+}
+
 HttpRequestParser::Progress HttpRequestParser::judge_fields() {
   int hosts = 0;
   int codings = 0;
@@ -77,9 +83,11 @@ HttpRequestParser::Progress HttpRequestParser::judge_fields() {
   if (hosts == 0 && request_.minor_version == 1) return fail(400, "no Host");
   if (codings > 0) return judge_codings(codings, chunked);
   if (!head_.has_content_length() || head_.content_length() == 0) return Progress::kMore;
-  if (head_.content_length() > limits_->body_bytes_max) return fail(413, "body too large");
+  const std::uint64_t length = head_.content_length();
+  if (length > limits_->body_bytes_max && length > body_bytes_max())
+    return fail(413, "body too large");
   body_kind_ = Body::kSized;
-  body_left_ = head_.content_length();
+  body_left_ = length;
   return Progress::kMore;
 }
 
@@ -89,6 +97,7 @@ HttpRequestParser::Progress HttpRequestParser::judge_codings(int codings, int ch
   if (request_.minor_version == 0) return fail(400, "Transfer-Encoding in HTTP/1.0");
   if (chunked == 1 && codings == 2) {
     body_kind_ = Body::kChunked;
+    body_bytes_max_ = body_bytes_max();
     return Progress::kMore;
   }
   if (chunked > 1 || codings == 1) return fail(400, "malformed Transfer-Encoding");
@@ -127,7 +136,7 @@ HttpRequestParser::Progress HttpRequestParser::read_body(Bytes& input) {
       break;
     }
     case Body::kChunked: {
-      const Progress chunks = chunks_.feed(input, *limits_, body_);
+      const Progress chunks = chunks_.feed(input, *limits_, body_bytes_max_, body_);
       if (chunks == Progress::kMore) return chunks;
       if (chunks == Progress::kError) return fail(chunks_.error_status(), chunks_.error_reason());
       break;

@@ -75,6 +75,7 @@ class HttpRequestParser {
   Progress read_body(Bytes& input);
   Progress fail(int status, std::string_view reason);
   bool split_target();
+  std::uint64_t body_bytes_max() const;
 
   const HttpLimits* limits_;
   HttpHeadParser head_;
@@ -84,6 +85,7 @@ class HttpRequestParser {
   Progress progress_ = Progress::kMore;
   Body body_kind_ = Body::kNone;
   std::uint64_t body_left_ = 0;
+  std::uint64_t body_bytes_max_ = 0;  // of a chunked one
   int error_status_ = 0;
   std::string_view error_reason_;
 };

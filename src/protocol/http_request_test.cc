@@ -284,6 +284,30 @@ TEST(HttpRequest, MayFillItsLimitsButNotMore) {
   expect_refused(chunked + "0\r\nA: " + std::string(300, 'x'), 431, limits);
 }
 
+TEST(HttpRequest, MayHaveALargerBodyWhereItsPathTakesOne) {
+  const HttpLimits limits{.body_bytes_max = 5,
+                          .body_bytes_max_at = [](std::string_view path) -> std::uint64_t {
+                            return path == "/large" ? 7 : path == "/small" ? 3 : 0;
+                          }};
+  const auto sized = [](std::string_view target, std::string_view body) {
+    return "POST " + std::string(target) +
+           " HTTP/1.1\r\nHost: a\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" +
+           std::string(body);
+  };
+  const auto chunked = [](std::string_view target, std::string_view body) {
+    return "POST " + std::string(target) +
+           " HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" +
+           std::to_string(body.size()) + "\r\n" + std::string(body) + "\r\n0\r\n\r\n";
+  };
+  EXPECT_EQ(parse(sized("/large?x=1", "1234567"), limits).body, "1234567");
+  EXPECT_EQ(parse(chunked("/large", "1234567"), limits).body, "1234567");
+  EXPECT_EQ(parse(sized("/small", "12345"), limits).body, "12345") << "never less than elsewhere";
+  expect_refused(sized("/large", "12345678"), 413, limits);
+  expect_refused(chunked("/large", "12345678"), 413, limits);
+  expect_refused(sized("/", "123456"), 413, limits);
+  expect_refused(chunked("/", "123456"), 413, limits);
+}
+
 TEST(HttpRequestParser, KnowsWhetherItIsIdle) {
   const HttpLimits limits;
   HttpRequestParser parser(&limits);

@@ -193,7 +193,7 @@ HttpResponseParser::Progress HttpResponseParser::read_body(Bytes& input) {
       break;
     }
     case Body::kChunked: {
-      const Progress chunks = chunks_.feed(input, *limits_, body_);
+      const Progress chunks = chunks_.feed(input, *limits_, limits_->body_bytes_max, body_);
       if (chunks == Progress::kMore) return chunks;
       if (chunks == Progress::kError) return fail(chunks_.error_reason());
       break;

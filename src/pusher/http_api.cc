@@ -18,6 +18,11 @@ constexpr std::int64_t kTimestampToleranceSeconds = 600;
 constexpr std::size_t kChannelsPerEventMax = 100;
 constexpr std::size_t kEventsPerBatchMax = 10;
 constexpr std::size_t kEventNameBytesMax = 200;
+// In a request's body: a quote or a backslash of an event's data takes two bytes; beside the data
+// stand its name, channel and fields, or, of an event that goes to many channels, their list.
+constexpr std::uint64_t kEscapedBytes = 2;
+constexpr std::uint64_t kEventOverheadBytes = 1024;
+constexpr std::uint64_t kListBytes = kChannelsPerEventMax * (kChannelNameBytesMax + 3);
 
 Reply say(int status, std::string_view error) {
   return {.status = status,
@@ -138,6 +143,14 @@ Reply overloaded() {
 
 Verdict HttpApi::upgrade(Peer&, const Request&) {
   return Verdict::refuse(404, "clients connect to /app/KEY");
+}
+
+// Which app it is for is not known yet; the largest bound of all serves.
+std::uint64_t HttpApi::body_bytes_max() const {
+  std::uint64_t event_bytes = 0;
+  for (const App& app : hub_->apps()->all())
+    event_bytes = std::max<std::uint64_t>(event_bytes, app.event_bytes_max);
+  return kEventsPerBatchMax * (kEscapedBytes * event_bytes + kEventOverheadBytes) + kListBytes;
 }
 
 std::optional<Reply> HttpApi::check(const Request& request, const App& app,

@@ -22,6 +22,8 @@ class HttpApi final : public Handler {
 
   Verdict upgrade(Peer&, const Request&) override;
   std::optional<Reply> request(const Request& request, Publisher& publisher) override;
+  // Room for a batch of events as large as any app allows, escaped as JSON text may have to be.
+  std::uint64_t body_bytes_max() const override;
 
  private:
   struct Call {

@@ -17,12 +17,21 @@ constexpr Duration kPongSlack = std::chrono::milliseconds(100);
 constexpr int kReviewsPerTurn = 256;
 constexpr Duration kDrainStep = std::chrono::milliseconds(20);
 
+// A path that takes larger bodies than others says so itself.
+WorkerSettings with_bodies_of(const Router& router, WorkerSettings settings) {
+  settings.http.body_bytes_max_at = [&router](std::string_view path) -> std::uint64_t {
+    const auto route = router.find(path);
+    return route ? router.handler(*route).body_bytes_max() : 0;
+  };
+  return settings;
+}
+
 }  // namespace
 
 Worker::Worker(const WorkerSettings& settings, const Router& router, Admission& admission,
                net::Loop& loop, broker::Mailbox& mailbox, broker::Broker& broker,
                std::uint32_t number, Counters& counters)
-    : settings_(settings),
+    : settings_(with_bodies_of(router, settings)),
       router_(router),
       admission_(admission),
       loop_(loop),
