@@ -1,11 +1,13 @@
 """The channel protocol: the libraries that people use (pusher_client_test.mjs), and what they can't be made to say."""
 
+import concurrent.futures
 import hashlib
 import hmac
 import http.server
 import json
 import os
 import pathlib
+import random
 import subprocess
 import tempfile
 import threading
@@ -409,6 +411,210 @@ class Applications(unittest.TestCase):
             self.assertEqual(client.join("c")["data"]["type"], "LimitReached")
             client.say("pusher:unsubscribe", {"channel": "a"})
             self.assertEqual(client.join("c")["event"], "pusher_internal:subscription_succeeded")
+
+
+class History(unittest.TestCase):
+    """Channels whose events are kept, and clients that come back to them."""
+
+    CONFIG = """
+[[apps]]
+id = "1"
+key = "app-key"
+secret = "app-secret"
+client_events = true
+[[apps.history]]
+prefix = "kept"
+events = 5
+[[apps.history]]
+prefix = "presence-kept"
+[[apps.history]]
+prefix = "private-kept"
+[[apps.history]]
+prefix = "cache-kept"
+[[apps.history]]
+prefix = "long"
+events = 10000
+age = "60s"
+"""
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.path = pathlib.Path(folder.name) / "holdfast.toml"
+        self.path.write_text(self.CONFIG)
+
+    def serve(self, *arguments):
+        server = Server("--config", self.path, *arguments)
+        self.addCleanup(server.end)
+        return server
+
+    def client(self, server):
+        client = Client(server)
+        self.addCleanup(client.socket.close)
+        client.id = client.socket_id()
+        return client
+
+    def join(self, client, channel, **more):
+        """The data of subscription_succeeded."""
+        if channel.startswith("private-"):
+            more.setdefault("auth", f"{APP['key']}:" + hmac.new(APP["secret"].encode(), f"{client.id}:{channel}".encode(), hashlib.sha256).hexdigest())
+        answer = client.join(channel, **more)
+        self.assertEqual(answer["event"], "pusher_internal:subscription_succeeded", answer)
+        return json.loads(answer["data"])
+
+    def place(self, message):
+        return {"serial": message["serial"], "epoch": message["epoch"]}
+
+    def test_events_have_a_serial_where_they_are_kept_and_nowhere_else(self):
+        server = self.serve()
+        client = self.client(server)
+        start = self.join(client, "kept")
+        self.assertEqual(start["serial"], 0)
+        self.assertEqual(self.join(client, "news"), {})
+        for channel in ("kept", "news", "kept"):
+            publish(server, channel=channel, data="x")
+        heard = [client.hear() for _ in range(3)]
+        self.assertEqual(heard[1], {"event": "event", "channel": "news", "data": "x"})
+        self.assertEqual(heard[2], {"event": "event", "channel": "kept", "data": "x", "serial": 2, "epoch": start["epoch"]})
+        self.assertEqual(self.join(client, "other", recover={"serial": 1, "epoch": "5"}), {"recovered": False})
+
+    def test_who_comes_back_is_told_what_it_missed_or_that_this_is_not_known(self):
+        server = self.serve()
+        place = self.join(self.client(server), "kept")
+        for number in range(3):
+            publish(server, channel="kept", data=str(number))
+        back = self.client(server)
+        self.assertEqual(self.join(back, "kept", recover=place), {"recovered": True, **place})
+        heard = [back.hear() for _ in range(3)]
+        self.assertEqual([message["data"] for message in heard], ["0", "1", "2"])
+        publish(server, channel="kept", data="live")
+        self.assertEqual(back.hear()["data"], "live")
+        for number in range(2):
+            publish(server, channel="kept", data=str(number))
+        late = self.client(server)
+        self.assertEqual(self.join(late, "kept", recover=place), {"recovered": False, "serial": 6, "epoch": place["epoch"]}, "five are kept")
+        odd = self.client(server)
+        self.assertEqual(self.join(odd, "kept", recover="nonsense")["recovered"], False)
+        self.assertEqual(self.join(self.client(server), "kept", recover={"serial": 6, "epoch": place["epoch"]})["recovered"], True)
+
+    def test_nobody_recovers_what_it_may_not_read(self):
+        server = self.serve()
+        member = self.client(server)
+        place = self.join(member, "private-kept")
+        publish(server, channel="private-kept", data="secret")
+        stranger = self.client(server)
+        self.assertEqual(stranger.join("private-kept", auth="app-key:" + "0" * 64, recover=place)["event"], "pusher:subscription_error")
+        publish(server, channel="private-kept", data="secret")
+        stranger.say("pusher:ping")
+        self.assertEqual(stranger.hear()["event"], "pusher:pong")
+        self.assertEqual(self.join(stranger, "private-kept", recover=place)["recovered"], True)
+        self.assertEqual([stranger.hear()["serial"] for _ in range(2)], [1, 2])
+
+    def test_a_client_that_leaves_again_at_once_hears_nothing_of_it(self):
+        server = self.serve()
+        place = self.join(self.client(server), "kept")
+        publish(server, channel="kept", data="1")
+        client = self.client(server)
+        subscribe = json.dumps({"event": "pusher:subscribe", "data": {"channel": "kept", "recover": place}}).encode()
+        unsubscribe = json.dumps({"event": "pusher:unsubscribe", "data": {"channel": "kept"}}).encode()
+        client.send(frame(TEXT, subscribe), frame(TEXT, unsubscribe), frame(TEXT, subscribe))
+        self.assertEqual(client.hear()["event"], "pusher_internal:subscription_succeeded")
+        self.assertEqual(client.hear()["data"], "1")
+        client.send(frame(TEXT, unsubscribe))
+        client.send(frame(TEXT, subscribe), frame(TEXT, unsubscribe))
+        client.say("pusher:ping")
+        self.assertEqual(client.hear()["event"], "pusher:pong")
+        publish(server, channel="kept", data="2")
+        client.say("pusher:ping")
+        self.assertEqual(client.hear()["event"], "pusher:pong")
+
+    def test_members_and_the_last_event_of_a_cache_come_with_a_recovery(self):
+        server = self.serve()
+        client = self.client(server)
+        data = '{"user_id":"anna"}'
+        auth = f"{APP['key']}:" + hmac.new(APP["secret"].encode(), f"{client.id}:presence-kept:{data}".encode(), hashlib.sha256).hexdigest()
+        joined = self.join(client, "presence-kept", auth=auth, channel_data=data, recover={"serial": 3, "epoch": "5"})
+        self.assertEqual((joined["presence"]["count"], joined["recovered"], joined["serial"]), (1, False, 0))
+        first = self.client(server)
+        place = self.join(first, "cache-kept")
+        self.assertEqual(first.hear()["event"], "pusher:cache_miss")
+        publish(server, channel="cache-kept", data="price")
+        back = self.client(server)
+        self.join(back, "cache-kept", recover=place)
+        self.assertEqual(back.hear()["data"], "price")
+        publish(server, channel="cache-kept", data="next")
+        self.assertEqual(back.hear()["data"], "next", "the last event came once, as what was missed")
+        lost = self.client(server)
+        self.assertEqual(self.join(lost, "cache-kept", recover={"serial": 1, "epoch": "5"})["recovered"], False)
+        self.assertEqual(self.place(lost.hear()), {"serial": 2, "epoch": place["epoch"]})
+
+    def test_another_process_or_other_rules_are_another_epoch(self):
+        server = self.serve()
+        place = self.join(self.client(server), "kept")
+        self.path.write_text(self.CONFIG.replace("events = 5", "events = 6"))
+        server.signal(signal.SIGHUP)
+        server.wait_for_log("apps reloaded")
+        changed = self.join(self.client(server), "kept", recover=place)
+        self.assertEqual(changed["recovered"], False)
+        server.signal(signal.SIGHUP)
+        server.wait_for_log("apps reloaded")
+        self.assertEqual(self.join(self.client(server), "kept", recover=self.place(changed))["recovered"], True, "the rules are the same")
+        again = self.serve()
+        self.assertEqual(self.join(self.client(again), "kept", recover=self.place(changed))["recovered"], False)
+
+    def test_more_than_a_queue_may_hold_is_told_to_nobody(self):
+        server = self.serve("--queue-bytes-max", "64KiB")
+        place = self.join(self.client(server), "long")
+        for _ in range(8):
+            publish(server, channel="long", data="x" * 8000)
+        back = self.client(server)
+        joined = self.join(back, "long", recover=place)
+        self.assertEqual((joined["recovered"], joined["serial"]), (False, 8))
+        self.assertEqual(self.join(self.client(server), "long", recover={**place, "serial": 6})["recovered"], True)
+
+    def test_whoever_comes_and_goes_while_all_publish_hears_each_event_once_and_in_order(self):
+        server = self.serve("--workers", 3)
+        events_of_one, publishers = 1_000, 3
+        total = events_of_one * publishers
+        place = self.join(self.client(server), "long")
+        listeners = [self.client(server) for _ in range(6)]  # so that each worker delivers the channel anyway
+        for listener in listeners:
+            self.join(listener, "long", recover=place)
+
+        def publish_all():
+            batch = json.dumps({"batch": [{"name": "event", "channel": "long", "data": "x"}] * 10}).encode()
+            for _ in range(events_of_one // 10):
+                assert post(server.address, signed("/apps/1/batch_events", "POST", batch), batch).status == 200
+
+        returns, problems = [], []
+
+        def come_and_go(seed):
+            dice = random.Random(seed)
+            at = dict(place)
+            while at["serial"] < total:
+                client = Client(server)
+                client.socket_id()
+                joined = json.loads(client.join("long", recover=at)["data"])
+                if joined["recovered"] is not True or joined["serial"] != at["serial"]:
+                    problems.append((at, joined))
+                    return
+                returns.append(at["serial"])
+                for _ in range(min(dice.randrange(1, 150), total - at["serial"])):
+                    serial = client.hear()["serial"]
+                    if serial != at["serial"] + 1:
+                        problems.append((at, serial))
+                        return
+                    at["serial"] = serial
+                client.socket.close()
+
+        with concurrent.futures.ThreadPoolExecutor(16) as threads:
+            work = [threads.submit(publish_all) for _ in range(publishers)] + [threads.submit(come_and_go, seed) for seed in range(8)]
+            for one in work:
+                one.result(60)
+        self.assertEqual(problems, [])
+        self.assertGreater(len(returns), 8 * total / 150)
+        for listener in listeners:
+            self.assertEqual([listener.hear()["serial"] for _ in range(total)], list(range(1, total + 1)))
 
 
 if __name__ == "__main__":

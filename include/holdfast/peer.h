@@ -88,6 +88,13 @@ class Peer {
   // the peer is being closed, which ends all its subscriptions.
   void subscribe(std::string_view topic, const SubscribeOptions& options = {});
   void unsubscribe(std::string_view topic);
+  // Calls `act` with this peer on its worker's thread, under the rules of Server::post, at one
+  // point in the order of a topic: behind all that was published to it before this call, and before
+  // all that is published after it. So whoever publishes under a lock of his own, and calls this
+  // under the same lock, may in `act` tell the peer what was published so far and then subscribe
+  // it: it misses nothing and gets nothing twice. False: the worker's mailbox is full or the name
+  // is no topic's, and `act` was destroyed uncalled.
+  bool at_this_point_of(std::string_view topic, std::function<void(Peer&)> act);
   // To every subscriber on every worker, this peer too if it is one. False when a worker's mailbox
   // was full: its subscribers miss it.
   bool publish(std::string_view topic, MessageKind kind, Bytes payload,

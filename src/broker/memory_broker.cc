@@ -7,7 +7,7 @@
 namespace holdfast::broker {
 
 MemoryBroker::MemoryBroker(std::vector<Mailbox*> mailboxes) : mailboxes_(std::move(mailboxes)) {
-  CHECK(mailboxes_.size() < 65'536);
+  CHECK(mailboxes_.size() < 4'096);
 }
 
 std::uint32_t MemoryBroker::publish(SharedPublication publication) {
@@ -38,11 +38,12 @@ void MemoryBroker::gain_interest(std::uint32_t worker, std::string_view topic) {
   if (found == shard.topics.end()) found = shard.topics.emplace(topic, Interests()).first;
   for (Interest& interest : found->second) {
     if (interest.worker == worker) {
+      CHECK(interest.count < kInterestMax);
       ++interest.count;
       return;
     }
   }
-  found->second.push_back({static_cast<std::uint16_t>(worker), 1});
+  found->second.push_back({worker & 0xFFF, 1});
 }
 
 void MemoryBroker::lose_interest(std::uint32_t worker, std::string_view topic) {

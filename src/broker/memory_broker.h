@@ -23,7 +23,7 @@ namespace holdfast::broker {
 class MemoryBroker final : public Broker {
  public:
   // A worker's number is its mailbox's place here. The mailboxes outlive the broker. At most
-  // 65,535.
+  // 4,095.
   explicit MemoryBroker(std::vector<Mailbox*> mailboxes);
   std::uint32_t publish(SharedPublication publication) override;
   void gain_interest(std::uint32_t worker, std::string_view topic) override;
@@ -31,9 +31,11 @@ class MemoryBroker final : public Broker {
 
  private:
   struct Interest {
-    std::uint16_t worker;
-    std::uint16_t count;
+    std::uint32_t worker : 12;
+    std::uint32_t count : 20;  // some for each letter in its mailbox (Peer::at_this_point_of)
   };
+  static_assert(sizeof(Interest) == 4);
+  static constexpr std::uint32_t kInterestMax = (1u << 20) - 1;
   using Interests = boost::container::small_vector<Interest, 2>;
   struct Hash {
     using is_transparent = void;

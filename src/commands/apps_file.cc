@@ -12,6 +12,7 @@
 #include <variant>
 
 #include "base/check.h"
+#include "base/units.h"
 #include "commands/nearest_name.h"
 
 namespace holdfast::commands {
@@ -24,7 +25,7 @@ struct Key {
   std::string_view name;
   std::variant<std::string App::*, bool App::*, std::uint32_t App::*, std::uint64_t App::*,
                std::chrono::seconds App::*, std::vector<std::string> App::*,
-               std::vector<pusher::Webhook> App::*>
+               std::vector<pusher::Webhook> App::*, std::vector<pusher::HistoryRule> App::*>
       field;
   std::int64_t least = 0;
   std::int64_t most = 0;
@@ -47,6 +48,8 @@ constexpr std::array kKeys = {
     Key{"subscription_counts", &App::subscription_counts},
     Key{"origins", &App::origins},
     Key{"webhooks", &App::webhooks},
+    Key{"history", &App::history},
+    Key{"history_bytes_max", &App::history_bytes_max, 65'536, 1LL << 40},
 };
 
 std::string place_of(std::string_view path, const toml::source_position& position) {
@@ -79,6 +82,48 @@ std::string take_webhooks(App& app, const toml::node& node) {
       }
     }
     app.webhooks.push_back(std::move(hook));
+  }
+  return {};
+}
+
+constexpr std::int64_t kHistoryEventsMax = 10'000;
+constexpr std::chrono::milliseconds kHistoryAgeMin = std::chrono::seconds(1);
+constexpr std::chrono::milliseconds kHistoryAgeMax = std::chrono::hours(7 * 24);
+
+// Empty when it was taken, else what it should be.
+std::string take_history_field(pusher::HistoryRule& rule, std::string_view name,
+                               const toml::node& value) {
+  if (name == "prefix") {
+    const auto* text = value.as_string();
+    if (text == nullptr) return "a prefix that is a string";
+    rule.prefix = text->get();
+  } else if (name == "events") {
+    const auto* number = value.as_integer();
+    if (number == nullptr || number->get() < 1 || number->get() > kHistoryEventsMax)
+      return fmt::format("events that are a whole number of 1 to {}", kHistoryEventsMax);
+    rule.events = static_cast<std::uint32_t>(number->get());
+  } else if (name == "age") {
+    const auto* text = value.as_string();
+    const auto age = text == nullptr ? failure("no text") : parse_duration(text->get());
+    if (!age || *age < kHistoryAgeMin || *age > kHistoryAgeMax)
+      return "an age that is a time of \"1s\" to \"168h\"";
+    rule.age = *age;
+  } else {
+    return fmt::format("nothing but prefix, events and age; there is '{}'", name);
+  }
+  return {};
+}
+
+std::string take_history(App& app, const toml::node& node) {
+  const auto* rules = node.as_array();
+  if (rules == nullptr || !rules->is_array_of_tables())
+    return "tables: [[apps.history]], or an array of { prefix = \"…\", events = N, age = \"60s\" }";
+  for (const toml::node& one : *rules) {
+    pusher::HistoryRule rule;
+    for (const auto& [name, value] : *one.as_table()) {
+      if (auto wanted = take_history_field(rule, name.str(), value); !wanted.empty()) return wanted;
+    }
+    app.history.push_back(std::move(rule));
   }
   return {};
 }
@@ -118,6 +163,9 @@ std::string take(App& app, const Key& key, const toml::node& node) {
   }
   if (std::holds_alternative<std::vector<pusher::Webhook> App::*>(key.field)) {
     return take_webhooks(app, node);
+  }
+  if (std::holds_alternative<std::vector<pusher::HistoryRule> App::*>(key.field)) {
+    return take_history(app, node);
   }
   const auto field = std::get<std::vector<std::string> App::*>(key.field);
   const auto* values = node.as_array();

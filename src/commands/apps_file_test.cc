@@ -53,6 +53,31 @@ TEST(AppsFile, ReadsWebhooksWithTheirEvents) {
   }
 }
 
+TEST(AppsFile, ReadsWhichChannelsHaveAHistory) {
+  const std::string app = "[[apps]]\nid = \"a\"\nkey = \"k\"\nsecret = \"s\"\n";
+  const auto apps = parse_apps(
+      app +
+          "[[apps.history]]\nprefix = \"chat-\"\nevents = 7\nage = \"60s\"\n"
+          "[[apps.history]]\n"
+          "[[apps]]\nid = \"b\"\nkey = \"l\"\nsecret = \"s\"\nhistory_bytes_max = 65536\n",
+      "f");
+  ASSERT_TRUE(apps) << apps.error().message;
+  const pusher::App& a = *(*apps)->by_id("a");
+  ASSERT_EQ(a.history.size(), 2u);
+  EXPECT_EQ(a.history_of("chat-1")->events, 7u);
+  EXPECT_EQ(a.history_of("chat-1")->age, std::chrono::seconds(60));
+  EXPECT_EQ(a.history_of("news")->events, 100u) << "an empty prefix is all other channels";
+  const pusher::App& b = *(*apps)->by_id("b");
+  EXPECT_EQ(b.history_of("chat-1"), nullptr) << "opt-in";
+  EXPECT_EQ(b.history_bytes_max, 65'536u);
+  for (const char* bad : {"3", "[3]", "[{events=0}]", "[{events=10001}]", "[{age=\"0s\"}]",
+                          "[{age=60}]", "[{age=\"200h\"}]", "[{prefix=1}]", "[{evnts=1}]"}) {
+    const auto wrong = parse_apps(app + "history = " + bad, "f");
+    ASSERT_FALSE(wrong) << bad;
+    EXPECT_THAT(wrong.error().message, HasSubstr("f:5:1: history of an app wants"));
+  }
+}
+
 TEST(AppsFile, TellsEveryMistakeWithItsPlace) {
   const auto apps = parse_apps(
       "[[apps]]\nid = \"a\"\nkey = 7\nsecret = \"s\"\nclient_event = true\nmax_connections = -1\n",

@@ -1,16 +1,20 @@
 #include "commands/serve_channels.h"
 
+#include <array>
+#include <bit>
 #include <charconv>
 
 #include "commands/apps_file.h"
 #include "commands/serve_log.h"
 #include "holdfast/server.h"
 #include "net/clock.h"
+#include "net/random.h"
 #include "pusher/figures.h"
 #include "pusher/http_api.h"
 #include "pusher/hub.h"
 #include "pusher/socket_handler.h"
 #include "pusher/webhook_sender.h"
+#include "server/cluster.h"
 
 namespace holdfast::commands {
 namespace {
@@ -52,6 +56,12 @@ Result<std::shared_ptr<pusher::AppTable>> apps_of(const std::string& config_path
   return apps;
 }
 
+std::uint64_t random_seed() {
+  std::array<std::byte, sizeof(std::uint64_t)> bytes;
+  net::fill_random(bytes);
+  return std::bit_cast<std::uint64_t>(bytes);
+}
+
 }  // namespace
 
 ServeChannels::ServeChannels(Server& server, std::string config_path,
@@ -66,7 +76,8 @@ Result<ServeChannels> ServeChannels::add(Server& server, std::string config_path
       [&server](PeerId peer, std::uint16_t code, std::string_view reason) {
         server.close(peer, code, reason);
       },
-      pusher::Hub::Clocks{net::monotonic_now, net::unix_seconds_now});
+      pusher::Hub::Clocks{net::monotonic_now, net::unix_seconds_now, random_seed()});
+  hub->limit_recovery(server.cluster().options().queue_bytes_max / 2);
   server.route(std::string(pusher::SocketHandler::kPath),
                std::make_shared<pusher::SocketHandler>(hub));
   server.route(std::string(pusher::HttpApi::kPath), std::make_shared<pusher::HttpApi>(hub));

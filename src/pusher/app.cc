@@ -25,6 +25,13 @@ Result<std::shared_ptr<AppTable>> AppTable::make(std::vector<App> apps) {
   return std::shared_ptr<AppTable>(new AppTable(std::move(apps)));
 }
 
+const HistoryRule* App::history_of(std::string_view channel) const {
+  const auto found = std::find_if(history.begin(), history.end(), [&](const HistoryRule& rule) {
+    return channel.starts_with(rule.prefix);
+  });
+  return found == history.end() ? nullptr : &*found;
+}
+
 const App* AppTable::by_id(std::string_view id) const {
   const auto found =
       std::find_if(apps_.begin(), apps_.end(), [&](const App& app) { return app.id == id; });

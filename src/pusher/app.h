@@ -15,11 +15,15 @@
 #include "base/result.h"
 #include "base/shared_value.h"
 #include "pusher/channel_name.h"
+#include "pusher/history.h"
 
 namespace holdfast::pusher {
 
 // What an app has while this process lives, whatever its settings become; see Hub.
 struct AppState {
+  // `seed`: History's.
+  explicit AppState(std::uint64_t seed) : history(seed) {}
+
   using Count = std::atomic<std::uint64_t>;
   std::atomic<std::uint64_t> connections{0};
   std::atomic<std::uint64_t> connections_refused{0};  // over max_connections
@@ -28,7 +32,11 @@ struct AppState {
   std::atomic<std::uint64_t> client_events_refused{0};
   // Channels that somebody is on, and subscriptions to them, by ChannelName::Access.
   std::array<Count, kChannelKindNames.size()> channels{}, subscriptions{};
-  Count members{0};  // users on presence channels, each on each of them
+  Count members{0};                          // users on presence channels, each on each of them
+  std::atomic<std::uint64_t> recoveries{0};  // clients that came back and missed nothing
+  std::atomic<std::uint64_t> recovered_events{0};   // told to them
+  std::atomic<std::uint64_t> recoveries_failed{0};  // clients that were told that they missed some
+  History history;
 };
 
 enum class WebhookEvent : std::uint8_t {
@@ -71,7 +79,12 @@ struct App {
   bool loopback_only = false;             // for this machine alone: its secret is known to all
   std::vector<std::string> origins = {};  // allowed Origin values; empty: any
   std::vector<Webhook> webhooks = {};
-  AppState* state = nullptr;  // set by the Hub that has it in force
+  std::vector<HistoryRule> history = {};               // the first that fits a channel; none: none
+  std::uint64_t history_bytes_max = 64 * 1024 * 1024;  // of all channels together
+  AppState* state = nullptr;                           // set by the Hub that has it in force
+
+  // Null: the events of this channel are not kept.
+  const HistoryRule* history_of(std::string_view channel) const;
 };
 
 // The applications at one moment.

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "pusher/recovery.h"
+
 namespace holdfast::pusher {
 
 Client::~Client() {
@@ -73,6 +75,27 @@ bool Client::allows_event(std::uint32_t rate, Instant now) {
   if (next - now > second) return false;
   more().events_until = next;
   return true;
+}
+
+bool Client::finish_recovery(const Recovery* recovery) {
+  if (more_ == nullptr) return false;
+  const std::size_t found = std::erase_if(
+      more_->recoveries, [recovery](const auto& one) { return one.get() == recovery; });
+  rest();
+  return found > 0;
+}
+
+void Client::end_recovery(std::string_view channel) {
+  if (more_ == nullptr) return;
+  std::erase_if(more_->recoveries, [channel](const auto& one) { return one->channel == channel; });
+  rest();
+}
+
+// A client that came back costs no more than others.
+void Client::rest() {
+  const bool is_idle = more_->others.empty() && more_->user == nullptr &&
+                       more_->recoveries.empty() && more_->events_until == Instant{};
+  if (is_idle) more_.reset();
 }
 
 Client::More& Client::more() {

@@ -17,6 +17,8 @@
 
 namespace holdfast::pusher {
 
+struct Recovery;
+
 // Used by its worker's thread. Counted in its app from enter() to its end.
 class Client {
  public:
@@ -45,6 +47,16 @@ class Client {
   std::vector<Membership> remove_all();
   std::size_t channels() const;
 
+  // Its return to a channel, from the subscription until its worker has come to where it joins the
+  // others there (recovery.h). One that ends before that is not to be finished.
+  void begin_recovery(std::shared_ptr<Recovery> recovery) {
+    more().recoveries.push_back(std::move(recovery));
+  }
+  // False when it was ended by end_recovery() meanwhile.
+  bool finish_recovery(const Recovery* recovery);
+  // Of the channel, if there is one.
+  void end_recovery(std::string_view channel);
+
   // Null before the sign-in.
   const User* user() const { return more_ == nullptr ? nullptr : more_->user.get(); }
   void sign_in(User user) { more().user = std::make_unique<User>(std::move(user)); }
@@ -58,9 +70,11 @@ class Client {
   struct More {
     std::vector<Membership> others;
     std::unique_ptr<User> user;
-    Instant events_until{};  // see allows_event()
+    std::vector<std::shared_ptr<Recovery>> recoveries;  // for a turn or two
+    Instant events_until{};                             // see allows_event()
   };
   More& more();
+  void rest();
 
   AppState* app_ = nullptr;
   Membership first_;

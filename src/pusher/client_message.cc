@@ -33,6 +33,16 @@ std::string id_of(const Json& object, const char* name) {
   return {};
 }
 
+std::optional<Place> place_of(const Json& object) {
+  const auto found = object.find("recover");
+  if (found == object.end() || *found == false || found->is_null()) return std::nullopt;
+  if (!found->is_object()) return Place{};
+  const auto serial = found->find("serial");
+  const std::uint64_t epoch = parse_epoch(text_of(*found, "epoch"));
+  if (epoch == 0 || serial == found->end() || !serial->is_number_unsigned()) return Place{};
+  return Place{epoch, serial->get<std::uint64_t>()};
+}
+
 }  // namespace
 
 std::optional<ClientMessage> parse_client_message(std::string_view text) {
@@ -51,7 +61,8 @@ std::optional<ClientMessage::Fields> ClientMessage::fields() const {
   if (value.is_string()) value = Json::parse(value.get<std::string>(), nullptr, false);
   if (!value.is_object()) return std::nullopt;
   return Fields{text_of(value, "channel"), text_of(value, "auth"),
-                optional_text_of(value, "channel_data"), optional_text_of(value, "user_data")};
+                optional_text_of(value, "channel_data"), optional_text_of(value, "user_data"),
+                place_of(value)};
 }
 
 bool is_plain_ping(std::string_view text) {

@@ -7,6 +7,8 @@
 #include <string_view>
 #include <vector>
 
+#include "pusher/history.h"
+
 namespace holdfast::pusher {
 
 struct ClientMessage {
@@ -21,6 +23,9 @@ struct ClientMessage {
     std::string auth;
     std::optional<std::string> channel_data;
     std::optional<std::string> user_data;
+    // {"serial":7,"epoch":"5f"}: where it was when it was here before. What is no such object is a
+    // place that nobody knows.
+    std::optional<Place> recover;
   };
   std::optional<Fields> fields() const;
 };

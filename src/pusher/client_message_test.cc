@@ -30,6 +30,23 @@ TEST(ClientMessage, TakesFieldsFromAnObjectOrFromItsText) {
   }
 }
 
+TEST(ClientMessage, MaySayWhereItsSenderWas) {
+  const auto place = [](std::string_view recover) {
+    return parse_client_message(R"({"event":"pusher:subscribe","data":{"channel":"a","recover":)" +
+                                std::string(recover) + "}}")
+        ->fields()
+        ->recover;
+  };
+  EXPECT_EQ(place(R"({"serial":7,"epoch":"5f"})"), (Place{0x5f, 7}));
+  EXPECT_EQ(place("null"), std::nullopt);
+  EXPECT_EQ(place("false"), std::nullopt);
+  for (const char* odd : {"true", "{}", "7", R"({"serial":7})", R"({"serial":"7","epoch":"5f"})",
+                          R"({"serial":-7,"epoch":"5f"})", R"({"serial":7.5,"epoch":"5f"})",
+                          R"({"serial":7,"epoch":"no"})", R"({"serial":7,"epoch":5})"}) {
+    EXPECT_EQ(place(odd), Place{}) << odd;
+  }
+}
+
 TEST(ClientMessage, MayHaveNoDataOrEmptyData) {
   EXPECT_EQ(parse_client_message(R"({"event":"pusher:ping"})")->data, "{}");
   EXPECT_EQ(parse_client_message(R"({"event":"pusher:ping","data":null})")->data, "{}");

@@ -39,15 +39,22 @@ Hub::Hub(std::shared_ptr<AppTable> apps, Publisher& publisher, Disconnect discon
 }
 
 void Hub::replace_apps(std::shared_ptr<AppTable> apps) {
+  const auto before = apps_.now();
+  std::vector<AppState*> changed;
   {
     const std::lock_guard lock(mutex_);
     for (App& app : apps->all()) {
       auto& state = states_[app.id];
-      if (state == nullptr) state = std::make_unique<AppState>();
+      if (state == nullptr) state = std::make_unique<AppState>(clocks_.seed);
       app.state = state.get();
+      const App* old = before == nullptr ? nullptr : before->by_id(app.id);
+      if (old == nullptr || old->history != app.history) changed.push_back(app.state);
     }
   }
   apps_.replace(std::move(apps));
+  // Under other rules some events were not counted, or will not be. (One that is being published at
+  // this very moment, under the rules of before, may still be missed by whoever is away just now.)
+  for (AppState* state : changed) state->history.forget_all();
 }
 
 std::string Hub::topic_of(std::string_view app_id, std::string_view channel) {
@@ -75,12 +82,23 @@ std::string Hub::topic_text(std::string_view topic) {
 
 bool Hub::publish_event(const App& app, std::string_view channel, std::string message,
                         PeerId except) {
+  const HistoryRule* rule = app.history_of(channel);
+  if (rule == nullptr) return publish_kept(app, channel, message, except);
+  bool all = true;
+  app.state->history.append(channel, *rule, app.history_bytes_max, std::move(message), now(),
+                            [&](const std::string& counted, const Place&) {
+                              all = publish_kept(app, channel, counted, except);
+                            });
+  return all;
+}
+
+// A cache channel keeps it as its last.
+bool Hub::publish_kept(const App& app, std::string_view channel, const std::string& message,
+                       PeerId except) {
   if (!classify(channel).is_cache) return publish(app.id, channel, message, except);
   bool all = true;
-  const std::string copy = message;
-  const Instant until = now() + app.cache_ttl;
-  book_.remember(app.id, channel, std::move(message), until,
-                 [&] { all = publish(app.id, channel, copy, except); });
+  book_.remember(app.id, channel, message, now() + app.cache_ttl,
+                 [&] { all = publish(app.id, channel, message, except); });
   return all;
 }
 
@@ -165,7 +183,8 @@ void Hub::tick() {
   book_.settle(now());
   if (++ticks_ % kCountTicks != 0) return;
   book_.expire(now());
-  std::set<Place> due;
+  expire_histories();
+  std::set<Spot> due;
   {
     const std::lock_guard lock(mutex_);
     due.swap(counts_due_);
@@ -179,6 +198,19 @@ void Hub::tick() {
       announce(*app, WebhookEvent::kSubscriptionCount, channel,
                fmt::format(R"(,"subscription_count":{})", figures->subscriptions));
     }
+  }
+}
+
+void Hub::expire_histories() {
+  std::vector<std::pair<std::string, AppState*>> apps;  // which are never given up
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [id, state] : states_) apps.emplace_back(id, state.get());
+  }
+  for (const auto& [id, state] : apps) {
+    state->history.expire(now(), [&, &app_id = id](std::string_view channel) {
+      return book_.figures(app_id, channel).has_value();
+    });
   }
 }
 

@@ -29,6 +29,8 @@ class Hub {
   struct Clocks {
     std::function<Instant()> now;
     std::function<std::int64_t()> unix_seconds;
+    // Of the epochs of histories: no two processes may have the same.
+    std::uint64_t seed = 1;
   };
 
   // `publisher` outlives the hub's use.
@@ -59,7 +61,8 @@ class Hub {
                PeerId except = {}) {
     return publisher_.publish(topic_of(app_id, channel), message, {.except = except});
   }
-  // The same for an event that the app or a client sent; the last one of a cache channel is kept.
+  // The same for an event that the app or a client sent. The last one of a cache channel is kept,
+  // and where the app wants a history the event gets a serial and an epoch and is kept for that.
   bool publish_event(const App& app, std::string_view channel, std::string message,
                      PeerId except = {});
   // How many are on a channel, to those who are on it: at once while they are few, else with the
@@ -77,6 +80,12 @@ class Hub {
   // Where announcements go; outlives the hub's use. Before the first peer comes.
   void use_webhooks(WebhookQueue& queue) { webhooks_ = &queue; }
 
+  // How many bytes of missed events a client is told at once: what waits for it then must not be
+  // more than its queue may hold. Beyond it, it is told that it missed too much. Before the first
+  // peer comes.
+  void limit_recovery(std::uint64_t bytes_max) { recovery_bytes_max_ = bytes_max; }
+  std::uint64_t recovery_bytes_max() const { return recovery_bytes_max_; }
+
   // Ends all connections of a user: they may not come back by themselves (4009).
   void disconnect_user(std::string_view app_id, std::string_view user);
 
@@ -85,7 +94,11 @@ class Hub {
   void tick();
 
  private:
-  using Place = std::pair<std::string, std::string>;  // app, channel
+  using Spot = std::pair<std::string, std::string>;  // app, channel
+
+  bool publish_kept(const App& app, std::string_view channel, const std::string& message,
+                    PeerId except);
+  void expire_histories();
 
   void tell_gone(const ChannelBook::Channel& channel, std::string_view user);
 
@@ -97,9 +110,10 @@ class Hub {
   ChannelBook book_;
   std::mutex mutex_;
   std::map<std::string, std::unique_ptr<AppState>, std::less<>> states_;
-  std::map<Place, std::vector<PeerId>> users_;
-  std::set<Place> counts_due_;
+  std::map<Spot, std::vector<PeerId>> users_;
+  std::set<Spot> counts_due_;
   std::uint32_t ticks_ = 0;
+  std::uint64_t recovery_bytes_max_ = 512 * 1024;
 };
 
 // "123.456": a socket's name in the protocol, and back; nobody for what is no such name.

@@ -42,19 +42,6 @@ std::optional<int> protocol_version(std::string_view text) {
   return version;
 }
 
-void note_join(AppState& state, const ChannelName& kind, const ChannelBook::Joined& now) {
-  const auto number = static_cast<std::size_t>(kind.access);
-  state.subscriptions[number].fetch_add(1, std::memory_order_relaxed);
-  if (now.subscriptions == 1) state.channels[number].fetch_add(1, std::memory_order_relaxed);
-  if (now.is_new_member) state.members.fetch_add(1, std::memory_order_relaxed);
-}
-
-void note_leave(AppState& state, const ChannelName& kind, const ChannelBook::Left& now) {
-  const auto number = static_cast<std::size_t>(kind.access);
-  state.subscriptions[number].fetch_sub(1, std::memory_order_relaxed);
-  if (now.subscriptions == 0) state.channels[number].fetch_sub(1, std::memory_order_relaxed);
-}
-
 }  // namespace
 
 // Only what sheds load is said before the upgrade: a client that gets 503 waits longer each time,
@@ -126,9 +113,8 @@ void SocketHandler::review(Peer& peer) {
 }
 
 // What is wrong is said to the peer.
-std::optional<SocketHandler::Admission> SocketHandler::admit(Peer& peer, const Client& client,
-                                                             const App& app,
-                                                             const ClientMessage& message) const {
+std::optional<Admission> SocketHandler::admit(Peer& peer, const Client& client, const App& app,
+                                              const ClientMessage& message) const {
   const auto fields = message.fields().value_or(ClientMessage::Fields{});
   const auto fail = [&](std::string_view type, std::string_view error, int status) {
     peer.send(subscription_error(fields.channel, type, error, status));
@@ -137,7 +123,7 @@ std::optional<SocketHandler::Admission> SocketHandler::admit(Peer& peer, const C
   if (!is_channel_name(fields.channel)) {
     return fail("InvalidChannel", "a channel's name is 1 to 164 letters, digits and _-=@,.;", 400);
   }
-  Admission admission{fields.channel, classify(fields.channel), {}};
+  Admission admission{fields.channel, classify(fields.channel), {}, fields.recover};
   if (client.find(fields.channel) != nullptr) {
     peer.send(error_message(0, fmt::format("already subscribed to {}", fields.channel)));
     return std::nullopt;
@@ -181,41 +167,7 @@ std::optional<SocketHandler::Admission> SocketHandler::admit(Peer& peer, const C
 void SocketHandler::subscribe(Peer& peer, Client& client, const App& app,
                               const ClientMessage& message) {
   const auto admission = admit(peer, client, app, message);
-  if (!admission) return;
-  const std::string& channel = admission->channel;
-  const auto& identity = admission->identity;
-  std::optional<ChannelBook::Member> member;
-  if (identity) member = ChannelBook::Member{identity->id, identity->info};
-  // On the topic first: no change of the book's from now on may be missed (channel_book.h).
-  const std::string topic = Hub::topic_of(app.id, channel);
-  peer.subscribe(topic);
-  const auto joined = hub_->book().join(
-      app.id, channel, member, app.presence_members_max, [&](const ChannelBook::Joined& now) {
-        note_join(*app.state, admission->kind, now);
-        if (now.subscriptions == 1) hub_->announce(app, WebhookEvent::kChannelOccupied, channel);
-        if (!now.is_new_member) return;
-        hub_->publish(app.id, channel, member_added(channel, identity->id, identity->info),
-                      peer.id());
-        hub_->announce(app, WebhookEvent::kMemberAdded, channel,
-                       fmt::format(R"(,"user_id":{})", json_string(identity->id)));
-      });
-  if (joined.place.channel == nullptr) {
-    peer.unsubscribe(topic);
-    return peer.send(subscription_error(
-        channel, "LimitReached",
-        fmt::format("a presence channel may have {} members", app.presence_members_max), 403));
-  }
-  client.add(joined.place);
-  peer.send(channel_message("pusher_internal:subscription_succeeded", channel,
-                            identity ? std::string_view(joined.presence) : std::string_view("{}")));
-  if (app.subscription_counts && !identity) hub_->tell_count(app, channel, joined.subscriptions);
-  if (!admission->kind.is_cache) return;
-  if (const auto last = hub_->book().last_event(app.id, channel, hub_->now())) {
-    peer.send(last->message);
-  } else {
-    peer.send(cache_miss(channel));
-    hub_->announce(app, WebhookEvent::kCacheMiss, channel);
-  }
+  if (admission) door_.enter(peer, client, app, *admission);
 }
 
 void SocketHandler::unsubscribe(Peer& peer, Client& client, const App& app,
@@ -224,22 +176,9 @@ void SocketHandler::unsubscribe(Peer& peer, Client& client, const App& app,
   if (!fields) return;
   const auto membership = client.remove(fields->channel);
   if (!membership) return;
+  client.end_recovery(fields->channel);
   peer.unsubscribe(Hub::topic_of(app.id, fields->channel));
-  leave(&app, *app.state, *membership);
-}
-
-// `app` is null when it was removed meanwhile.
-void SocketHandler::leave(const App* app, AppState& state, const Client::Membership& membership) {
-  const std::string channel(membership.channel->name());
-  const bool is_presence = membership.member != nullptr;
-  const auto left = hub_->book().leave(membership, hub_->now(), [&](const ChannelBook::Left& now) {
-    note_leave(state, classify(channel), now);
-    if (app == nullptr || now.subscriptions > 0) return;
-    hub_->announce(*app, WebhookEvent::kChannelVacated, channel);
-  });
-  if (app != nullptr && app->subscription_counts && !is_presence) {
-    hub_->tell_count(*app, channel, left.subscriptions);
-  }
+  door_.leave(&app, *app.state, *membership);
 }
 
 void SocketHandler::sign_in(Peer& peer, Client& client, const App& app,
@@ -317,7 +256,7 @@ void SocketHandler::close(Peer& peer, std::uint16_t) {
   const auto apps = hub_->apps();
   const App* app = apps->by_state(client->app());
   for (const Client::Membership& membership : client->remove_all())
-    leave(app, *client->app(), membership);
+    door_.leave(app, *client->app(), membership);
   if (const auto user = client->sign_out()) {
     hub_->sign_out(user->place, user->who.user.id, peer.id());
   }

@@ -9,7 +9,7 @@
 #include <string_view>
 
 #include "holdfast/handler.h"
-#include "pusher/channel_name.h"
+#include "pusher/channel_door.h"
 #include "pusher/client.h"
 #include "pusher/hub.h"
 
@@ -19,7 +19,7 @@ class SocketHandler final : public Handler {
  public:
   static constexpr std::string_view kPath = "/app/*";
 
-  explicit SocketHandler(std::shared_ptr<Hub> hub) : hub_(std::move(hub)) {}
+  explicit SocketHandler(std::shared_ptr<Hub> hub) : hub_(std::move(hub)), door_(hub_) {}
 
   Verdict upgrade(Peer& peer, const Request& request) override;
   void open(Peer& peer, const Request& request) override;
@@ -34,26 +34,19 @@ class SocketHandler final : public Handler {
   void review(Peer& peer) override;
 
  private:
-  // What a subscription needs to know, once it is found to be in order.
-  struct Admission {
-    std::string channel;
-    ChannelName kind;
-    std::optional<Identity> identity;  // of presence channels
-  };
-
   // The app whose client this is; where it may not be one any more it is ended, and that is null.
   const App* present_app(Peer& peer, const Client& client, const AppTable& apps) const;
   void subscribe(Peer& peer, Client& client, const App& app, const ClientMessage& message);
   std::optional<Admission> admit(Peer& peer, const Client& client, const App& app,
                                  const ClientMessage& message) const;
   void unsubscribe(Peer& peer, Client& client, const App& app, const ClientMessage& message);
-  void leave(const App* app, AppState& state, const Client::Membership& membership);
   void sign_in(Peer& peer, Client& client, const App& app, const ClientMessage& message);
   void watch(Peer& peer, const App& app, const std::vector<std::string>& users);
   void client_event(Peer& peer, Client& client, const App& app, const ClientMessage& message);
   void refuse(Peer& peer, std::uint16_t code, std::string_view reason) const;
 
   std::shared_ptr<Hub> hub_;
+  ChannelDoor door_;
 };
 
 }  // namespace holdfast::pusher

@@ -10,6 +10,9 @@ void Peer::subscribe(std::string_view topic, const SubscribeOptions& options) {
   worker_->subscribe(descriptor_, topic, options);
 }
 void Peer::unsubscribe(std::string_view topic) { worker_->unsubscribe(descriptor_, topic); }
+bool Peer::at_this_point_of(std::string_view topic, std::function<void(Peer&)> act) {
+  return worker_->at_this_point_of(descriptor_, topic, std::move(act));
+}
 bool Peer::publish(std::string_view topic, MessageKind kind, Bytes payload,
                    const PublishOptions& options) {
   return worker_->publish(topic, kind, payload, options);

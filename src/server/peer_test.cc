@@ -282,6 +282,55 @@ TEST_F(PeerTest, IsReachedByItsIdUntilItIsGone) {
   EXPECT_EQ(calls, 1);
 }
 
+TEST_F(PeerTest, JoinsATopicAtOnePointOfItWhetherOrNotOthersWantIt) {
+  ask(5, "");
+  for (const bool others : {false, true}) {
+    if (others) {
+      ask(6, "");
+      say(6, "subscribe");
+    }
+    post(office_->ids[0], [](Peer& peer) {
+      peer.publish("news", "before");
+      EXPECT_TRUE(peer.at_this_point_of("news", [](Peer& same) {
+        same.send("joins");
+        same.subscribe("news");
+      }));
+      peer.publish("news", "after");
+    });
+    worker().turn();
+    worker().turn();
+    EXPECT_EQ(loop_.sent[5], sent_text("joins") + sent_text("after"));
+    if (others) EXPECT_EQ(loop_.sent[6], sent_text("before") + sent_text("after"));
+    post(office_->ids[0], [](Peer& peer) { peer.unsubscribe("news"); });
+    worker().turn();
+    loop_.sent.clear();
+  }
+  end(6);
+  const std::uint64_t before = counters_.publications.read();
+  worker().publish("news", MessageKind::kText, {});
+  worker().turn();
+  EXPECT_EQ(counters_.publications.read(), before) << "the worker wants the topic no longer";
+}
+
+TEST_F(PeerTest, IsToldWhereItsWorkerIsTooBusyForAPoint) {
+  ask(5, "");
+  bool destroyed_uncalled = false;
+  post(office_->ids[0], [&](Peer& peer) {
+    EXPECT_FALSE(peer.at_this_point_of("", [](Peer&) {}));
+    for (int i = 0; i < 100; ++i) post(PeerId{}, [](Peer&) {});
+    auto account = std::make_shared<Account>();
+    const std::weak_ptr<Account> watched = account;
+    EXPECT_FALSE(peer.at_this_point_of("news", [kept = std::move(account)](Peer&) { FAIL(); }));
+    destroyed_uncalled = watched.expired();
+  });
+  worker().turn();
+  worker().turn();
+  EXPECT_TRUE(destroyed_uncalled);
+  worker().publish("news", MessageKind::kText, {});
+  worker().turn();
+  EXPECT_EQ(counters_.publications.read(), 0u) << "and wants nothing of it";
+}
+
 TEST_F(PeerTest, IsNotReachedWhileItCloses) {
   ask(5, "");
   say(5, "leave");

@@ -116,6 +116,7 @@ class Worker final : public Publisher, private topics::TopicListener {
   void send(int descriptor, MessageKind kind, Bytes payload);
   void subscribe(int descriptor, std::string_view topic, const SubscribeOptions& options);
   void unsubscribe(int descriptor, std::string_view topic);
+  bool at_this_point_of(int descriptor, std::string_view topic, std::function<void(Peer&)> act);
   void close(int descriptor, std::uint16_t code, std::string_view reason, Ending ending);
   std::uint64_t queued_bytes(int descriptor);
   std::string address_of(int descriptor) const;

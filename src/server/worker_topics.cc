@@ -178,6 +178,25 @@ void Worker::unsubscribe(int descriptor, std::string_view topic) {
   for (const std::string& key : windows_.keys_of(topic)) topics_.unsubscribe(subscriber, key);
 }
 
+// The letter brings an interest of its own: what is published after it comes to this mailbox,
+// behind it, although nobody here may be subscribed yet.
+bool Worker::at_this_point_of(int descriptor, std::string_view topic,
+                              std::function<void(Peer&)> act) {
+  if (!is_topic(topic) || table_[descriptor].state != State::kOpen) return false;
+  auto letter = std::make_shared<broker::Publication>();
+  letter->errand = std::make_unique<const broker::Errand>(
+      PeerId{}, nullptr,
+      [peer = id_of(descriptor), name = std::string(topic),
+       act = std::move(act)](Worker& worker) {
+        worker.run_errand({peer, act});
+        worker.broker_.lose_interest(worker.number_, name);
+      });
+  broker_.gain_interest(number_, topic);
+  if (mailbox_.post(std::move(letter))) return true;
+  broker_.lose_interest(number_, topic);
+  return false;
+}
+
 void Worker::topic_began(std::string_view key) {
   broker_.gain_interest(number_, Windows::topic_of(key));
 }
