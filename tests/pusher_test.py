@@ -413,6 +413,42 @@ class Applications(unittest.TestCase):
             self.assertEqual(client.join("c")["event"], "pusher_internal:subscription_succeeded")
 
 
+class Stream:
+    """A reader of server-sent events."""
+
+    def __init__(self, server, path, extra=""):
+        self.socket = connect(server.address)
+        self.socket.sendall(f"GET {path} HTTP/1.1\r\nHost: test\r\n{extra}\r\n".encode())
+        self.buffer = b""
+        self.last_id = None
+        self.retry = None
+        self.response = Response(self._until(b"\r\n\r\n"))
+
+    def _until(self, end):
+        while end not in self.buffer:
+            piece = self.socket.recv(65536)
+            if not piece:
+                raise EOFError
+            self.buffer += piece
+        part, _, self.buffer = self.buffer.partition(end)
+        return part + end
+
+    def hear(self):
+        """The next event's message; comments and retry are passed over."""
+        while True:
+            data = []
+            for line in self._until(b"\n\n").decode().split("\n"):
+                name, _, value = line.partition(": ")
+                if name == "id":
+                    self.last_id = value
+                if name == "retry":
+                    self.retry = int(value)
+                if name == "data":
+                    data.append(value)
+            if data:
+                return json.loads("\n".join(data))
+
+
 class History(unittest.TestCase):
     """Channels whose events are kept, and clients that come back to them."""
 
@@ -527,6 +563,89 @@ age = "60s"
         publish(server, channel="kept", data="2")
         client.say("pusher:ping")
         self.assertEqual(client.hear()["event"], "pusher:pong")
+
+    def stream(self, server, path, **more):
+        stream = Stream(server, path, **more)
+        self.addCleanup(stream.socket.close)
+        return stream
+
+    def test_a_channel_can_be_read_as_a_stream_of_server_sent_events(self):
+        server = self.serve("--ping-interval", "200ms")
+        stream = self.stream(server, "/apps/1/channels/kept/sse?key=app-key", extra="Origin: https://page.example\r\n")
+        self.assertEqual(stream.response.status, 200)
+        self.assertEqual(stream.response.headers["content-type"], "text/event-stream")
+        self.assertEqual(stream.response.headers["access-control-allow-origin"], "*")
+        joined = stream.hear()
+        self.assertEqual(joined["event"], "pusher_internal:subscription_succeeded")
+        self.assertTrue(1000 <= stream.retry < 5000)
+        epoch = json.loads(joined["data"])["epoch"]
+        self.assertEqual(stream.last_id, f"{epoch}:0")
+        socket = self.client(server)
+        self.join(socket, "kept")
+        for number in range(3):
+            publish(server, channel="kept", data=f"{number}\r\nline")
+            message = stream.hear()
+            self.assertEqual(message, socket.hear(), "the same message")
+            self.assertEqual(stream.last_id, f"{epoch}:{message['serial']}")
+        back = self.stream(server, "/apps/1/channels/kept/sse?key=app-key", extra=f"Last-Event-ID: {epoch}:1\r\n")
+        self.assertEqual(json.loads(back.hear()["data"]), {"recovered": True, "serial": 1, "epoch": epoch})
+        self.assertEqual(back.last_id, f"{epoch}:1")
+        self.assertEqual([back.hear()["serial"] for _ in range(2)], [2, 3])
+        lost = self.stream(server, "/apps/1/channels/kept/sse?key=app-key&last_event_id=5:1")
+        self.assertEqual(json.loads(lost.hear()["data"])["recovered"], False)
+        plain = self.stream(server, "/apps/1/channels/news/sse?key=app-key")
+        self.assertEqual(plain.hear()["data"], "{}")
+        publish(server, channel="news", data="x")
+        self.assertEqual((plain.hear()["data"], plain.last_id), ("x", None))
+        plain._until(b":\n\n")
+        self.assertEqual((server.connections(), server.metric("holdfast_event_streams")), (5, 4))
+        self.assertEqual(json.loads(exchange(server.address, f"GET {signed('/apps/1/channels/kept', info='subscription_count')} HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n".encode()).body)["subscription_count"], 4)
+        for one in (stream, back, lost, plain):
+            one.socket.close()
+        eventually(lambda: server.metric("holdfast_event_streams") == 0 and server.connections() == 1)
+
+    def test_a_stream_is_for_those_alone_who_may_read_the_channel(self):
+        self.path.write_text(self.CONFIG.replace("client_events = true", 'origins = ["https://page.example"]\nmax_connections = 2'))
+        server = self.serve()
+        path = "/apps/1/channels/private-kept/sse"
+        status = lambda path, extra="": exchange(server.address, f"GET {path} HTTP/1.1\r\nHost: t\r\nConnection: close\r\n{extra}\r\n".encode()).status
+        self.assertEqual(status(path), 401)
+        self.assertEqual(status(path + "?key=app-key"), 401)
+        self.assertEqual(status(signed(path) + "x"), 401)
+        self.assertEqual(status(signed("/apps/1/channels/private-other/sse").replace("other", "kept")), 401)
+        old = str(int(time.time()) - 700)
+        self.assertEqual(status(signed(path, auth_timestamp=old)), 401)
+        self.assertEqual(status(signed(path, auth_timestamp=old, expires=str(int(time.time()) - 10))), 401)
+        self.assertEqual(status(signed(path, expires=str(int(time.time()) + 100_000))), 401)
+        self.assertEqual(status("/apps/1/channels/presence-kept/sse?key=app-key"), 400)
+        self.assertEqual(status("/apps/1/channels/kept/sse?key=no-key"), 401)
+        self.assertEqual(status("/apps/1/channels/kept/sse?key=app-key", "Origin: https://other.example\r\n"), 403)
+        self.assertEqual(status("/apps/2/channels/kept/sse?key=app-key"), 404)
+        first = self.stream(server, signed(path, auth_timestamp=old, expires=str(int(time.time()) + 1000)), extra="Origin: https://page.example\r\n")
+        self.assertEqual(first.response.headers["access-control-allow-origin"], "https://page.example")
+        first.hear()
+        publish(server, channel="private-kept", data="secret")
+        second = self.stream(server, signed(path) + "&last_event_id=" + first.last_id)
+        self.assertEqual(json.loads(second.hear()["data"])["recovered"], True)
+        self.assertEqual(second.hear()["data"], "secret")
+        full = exchange(server.address, b"GET /apps/1/channels/kept/sse?key=app-key HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n")
+        self.assertEqual((full.status, full.body), (200, b"retry: 15000\n\n"), "one too many comes back later")
+
+    def test_streams_are_drained_and_slow_ones_ended_like_other_connections(self):
+        server = self.serve("--drain-time", "500ms", "--queue-bytes-max", "64KiB")
+        slow = self.stream(server, "/apps/1/channels/long/sse?key=app-key")
+        streams = [self.stream(server, "/apps/1/channels/kept/sse?key=app-key") for _ in range(20)]
+        for stream in streams:
+            stream.hear()
+        while server.metric("holdfast_closed_total", reason="queue_full") == 0:
+            batch = json.dumps({"batch": [{"name": "event", "channel": "long", "data": "x" * 10_000}] * 10}).encode()
+            for _ in range(20):
+                post(server.address, signed("/apps/1/batch_events", "POST", batch), batch)
+        slow.socket.close()
+        server.signal(signal.SIGTERM)
+        for stream in streams:
+            self.assertEqual(read_until_closed(stream.socket), b"")
+        self.assertEqual(server.wait(10), 0)
 
     def test_members_and_the_last_event_of_a_cache_come_with_a_recovery(self):
         server = self.serve()

@@ -45,7 +45,8 @@ class Handler {
   // Whether a well-formed upgrade is let in. What is found out here (who it is) may be kept in
   // peer.data<T>() for the callbacks that follow; nothing can be sent yet.
   virtual Verdict upgrade(Peer&, const Request&) { return Verdict::accept(); }
-  // The first moment in which the peer can be sent to and subscribed.
+  // The first moment in which the peer can be sent to and subscribed. For an event stream, behind
+  // request(), with the same request.
   virtual void open(Peer&, const Request&) {}
   // A whole message. The payload is a view that lives until the return; a text is valid UTF-8.
   virtual void message(Peer&, MessageKind, Bytes /*payload*/) {}

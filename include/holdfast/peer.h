@@ -1,6 +1,7 @@
 #pragma once
 
-// One WebSocket as a handler sees it, and its name beyond the callback.
+// One WebSocket as a handler sees it, and its name beyond the callback. The reader of an event
+// stream (Reply::event_stream) is a peer too, one that only listens.
 
 #include <chrono>
 #include <compare>
@@ -64,6 +65,9 @@ struct PublishOptions {
   std::string_view key = {};
   // One subscriber that is not sent it: whoever caused it and knows already. Nobody: all are.
   PeerId except = {};
+  // What a reader of an event stream gives as Last-Event-ID when it comes back behind this message;
+  // WebSockets are not told it. Empty, or with control characters: none.
+  std::string_view event_id = {};
 };
 
 // A handle of 16 bytes, valid inside the callback that gave it, on that thread: what outlives the
@@ -79,8 +83,11 @@ class Peer {
 
   // Queues a message; the payload is copied. A text must be UTF-8 (it is not checked). Nothing is
   // sent before Handler::open, nor to a peer that is being closed.
-  void send(MessageKind kind, Bytes payload);
-  void send(std::string_view text) { send(MessageKind::kText, as_bytes(text)); }
+  // `event_id`: as in PublishOptions. To an event stream a binary message is not sent.
+  void send(MessageKind kind, Bytes payload, std::string_view event_id = {});
+  void send(std::string_view text, std::string_view event_id = {}) {
+    send(MessageKind::kText, as_bytes(text), event_id);
+  }
 
   // Messages published to `topic` reach this peer, once each and in one order for all subscribers.
   // Twice subscribed is once subscribed, with the later options. A topic's name is 1 to 1,024

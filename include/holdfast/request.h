@@ -67,6 +67,11 @@ struct Reply {
   std::string body = {};
   std::string content_type = "text/plain; charset=utf-8";
   Headers headers = {};  // beyond Content-Type, Content-Length and Connection
+  // Answers a GET with a stream of server-sent events (WHATWG HTML, 9.2) of status 200, which
+  // begins with `body` and lasts until one of the two ends it. What began with this request is then
+  // a peer: Handler::open and close are called for it, it can be sent texts and subscribed, and
+  // costs what an idle WebSocket costs. Keepalive sends it comments.
+  bool event_stream = false;
 };
 
 // A handler's answer to an upgrade.

@@ -32,6 +32,8 @@ struct Plain {
 constexpr Plain kPlain[] = {
     {"holdfast_accepted_total", "TCP connections accepted", &Counters::accepted,
      MetricType::Counter},
+    {"holdfast_event_streams", "Of the open connections, those that read server-sent events",
+     &Counters::event_streams, MetricType::Gauge},
     {"holdfast_opened_total", "WebSockets opened", &Counters::opened, MetricType::Counter},
     {"holdfast_requests_total", "Plain HTTP requests answered", &Counters::requests,
      MetricType::Counter},

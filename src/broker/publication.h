@@ -50,11 +50,14 @@ struct Publication {
   std::string key = {};
   // The one subscriber that is not sent it, where there is one.
   PeerId except = {};
+  // What a reader of an event stream says it has read, when it comes back; empty: nothing.
+  std::string event_id = {};
   // Where there is one, this is no publication but only carries it to one worker.
   std::unique_ptr<const Errand> errand = nullptr;
   // What is sent to those who agreed on compression, by window: encoded once, when the first of
   // them is met.
   std::array<LazyWire, 3> deflated = {};
+  LazyWire event = {};  // what event streams are sent
 };
 
 using SharedPublication = std::shared_ptr<const Publication>;

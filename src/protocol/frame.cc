@@ -112,4 +112,9 @@ std::size_t write_close_frame(std::byte* out, std::uint16_t code, std::string_vi
   return header_bytes + payload_bytes;
 }
 
+Bytes payload_of_frame(Bytes frame) {
+  const auto length = static_cast<std::uint8_t>(frame[1]) & kLengthBits;
+  return frame.subspan(length == kLength64 ? 10 : length == kLength16 ? 4 : 2);
+}
+
 }  // namespace holdfast::protocol

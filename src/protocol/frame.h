@@ -69,4 +69,7 @@ void apply_mask(MutableBytes bytes, MaskKey key, std::size_t offset = 0);
 std::size_t write_close_frame(std::byte* out, std::uint16_t code, std::string_view reason,
                               const MaskKey* mask = nullptr);
 
+// The payload of a whole frame that is not masked.
+Bytes payload_of_frame(Bytes frame);
+
 }  // namespace holdfast::protocol

@@ -16,6 +16,12 @@ void append_header(std::string& out, std::string_view name, std::string_view val
   out.append(name).append(": ").append(value).append("\r\n");
 }
 
+void append_start(std::string& out, int status, std::span<const HttpHeader> headers) {
+  out.append("HTTP/1.1 ").append(std::to_string(status)).append(" ").append(status_text(status));
+  out.append("\r\n");
+  for (const HttpHeader& header : headers) append_header(out, header.name, header.value);
+}
+
 }  // namespace
 
 // The registered phrases of RFC 9110 15 and RFC 6585 that a server of ours may say or a report may
@@ -101,13 +107,8 @@ std::string http_response(int status, std::span<const HttpHeader> headers, std::
                           bool keep_alive, bool with_body) {
   std::string out;
   out.reserve(256 + body.size());
-  out.append("HTTP/1.1 ").append(std::to_string(status)).append(" ").append(status_text(status));
-  out.append("\r\n");
-  bool upgrade = false;
-  for (const HttpHeader& header : headers) {
-    append_header(out, header.name, header.value);
-    upgrade = upgrade || equals_ignoring_case(header.name, "upgrade");
-  }
+  append_start(out, status, headers);
+  const bool upgrade = find_header(headers, "upgrade") != nullptr;
   if (status >= 200 && status != 204) {
     append_header(out, "Content-Length", std::to_string(body.size()));
   } else {
@@ -116,6 +117,13 @@ std::string http_response(int status, std::span<const HttpHeader> headers, std::
   const std::string_view connection = keep_alive ? "keep-alive" : "close";
   out.append("Connection: ").append(connection).append(upgrade ? ", upgrade\r\n\r\n" : "\r\n\r\n");
   return with_body ? out.append(body) : out;
+}
+
+std::string http_stream_head(std::span<const HttpHeader> headers) {
+  std::string out;
+  append_start(out, 200, headers);
+  append_header(out, "Connection", "close");
+  return out.append("\r\n");
 }
 
 std::optional<std::string_view> HttpResponse::header(std::string_view name) const {

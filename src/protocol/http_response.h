@@ -27,6 +27,9 @@ std::string_view status_text(int status);
 std::string http_response(int status, std::span<const HttpHeader> headers, std::string_view body,
                           bool keep_alive, bool with_body = true);
 
+// The head of a response with status 200 whose body lasts until the connection ends (RFC 9112 6.3).
+std::string http_stream_head(std::span<const HttpHeader> headers);
+
 // Views into the parser, alive until its reset() or destruction.
 struct HttpResponse {
   int status = 0;

@@ -75,7 +75,8 @@ void ChannelDoor::welcome(Peer& peer, const App& app, const Admission& admission
   }
   const auto recovered = admission.recover ? std::optional(false) : std::nullopt;
   peer.send(channel_message("pusher_internal:subscription_succeeded", channel,
-                            succeeded_data(presence, recovered, place)));
+                            succeeded_data(presence, recovered, place)),
+            place.epoch == 0 ? std::string() : place_text(place));
   if (!admission.kind.is_cache) return;
   const auto last = hub_->book().last_event(app.id, channel, hub_->now());
   tell_newest(peer, *hub_, app, channel, last ? last->message : "");
@@ -89,6 +90,14 @@ void ChannelDoor::arrive(Peer& peer, const std::shared_ptr<Recovery>& recovery) 
   const App* app = apps->by_state(client->app());
   if (app == nullptr) return peer.close(4001, "the app was removed");
   finish_recovery(peer, *hub_, *app, *recovery);
+}
+
+void ChannelDoor::leave_all(Client& client) {
+  if (client.app() == nullptr) return;
+  const auto apps = hub_->apps();
+  const App* app = apps->by_state(client.app());
+  for (const Client::Membership& membership : client.remove_all())
+    leave(app, *client.app(), membership);
 }
 
 void ChannelDoor::leave(const App* app, AppState& state, const Client::Membership& membership) {

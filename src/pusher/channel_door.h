@@ -32,6 +32,8 @@ class ChannelDoor {
   void enter(Peer& peer, Client& client, const App& app, const Admission& admission);
   // Takes it off, after Client::remove(). `app` is null when it was removed meanwhile.
   void leave(const App* app, AppState& state, const Client::Membership& membership);
+  // Off all channels: it is gone.
+  void leave_all(Client& client);
 
  private:
   void welcome(Peer& peer, const App& app, const Admission& admission, std::string_view presence);

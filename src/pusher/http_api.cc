@@ -2,19 +2,18 @@
 
 #include <fmt/format.h>
 
-#include <charconv>
 #include <nlohmann/json.hpp>
 
+#include "pusher/api_signature.h"
 #include "pusher/channel_name.h"
 #include "pusher/server_message.h"
-#include "pusher/signature.h"
 
 namespace holdfast::pusher {
 namespace {
 
 using Json = nlohmann::json;
 
-constexpr std::int64_t kTimestampToleranceSeconds = 600;
+constexpr std::string_view kStream = "sse";
 constexpr std::size_t kChannelsPerEventMax = 100;
 constexpr std::size_t kEventsPerBatchMax = 10;
 constexpr std::size_t kEventNameBytesMax = 200;
@@ -24,12 +23,6 @@ constexpr std::uint64_t kEscapedBytes = 2;
 constexpr std::uint64_t kEventOverheadBytes = 1024;
 constexpr std::uint64_t kListBytes = kChannelsPerEventMax * (kChannelNameBytesMax + 3);
 
-Reply say(int status, std::string_view error) {
-  return {.status = status,
-          .body = fmt::format("{{\"error\":{}}}\n", json_string(error)),
-          .content_type = "application/json"};
-}
-
 Reply answer(const Json& body) {
   return {.body = body.dump(-1, ' ', false, Json::error_handler_t::replace),
           .content_type = "application/json"};
@@ -38,6 +31,13 @@ Reply answer(const Json& body) {
 std::string_view value_of(const Query& query, std::string_view name) {
   const auto found = query.find(name);
   return found == query.end() ? std::string_view() : std::string_view(found->second);
+}
+
+// What stands before the next slash of a path; it and the slash are taken off.
+std::string_view next_part(std::string_view& path) {
+  const std::string_view part = path.substr(0, path.find('/'));
+  path.remove_prefix(std::min(path.size(), part.size() + 1));
+  return part;
 }
 
 // What the comma-separated `info` asks for.
@@ -80,7 +80,7 @@ struct Event {
 Event read_event(const Json& object, const App& app) {
   Event event;
   const auto fail = [&](int status, std::string error) {
-    event.problem = say(status, error);
+    event.problem = api_error(status, error);
     return event;
   };
   if (!object.is_object())
@@ -134,7 +134,7 @@ bool publish(Hub& hub, const App& app, const Event& event) {
 }
 
 Reply overloaded() {
-  Reply reply = say(503, "a worker cannot keep up; some subscribers miss this event");
+  Reply reply = api_error(503, "a worker cannot keep up; some subscribers miss this event");
   reply.headers = {{"Retry-After", "1"}};
   return reply;
 }
@@ -153,53 +153,27 @@ std::uint64_t HttpApi::body_bytes_max() const {
   return kEventsPerBatchMax * (kEscapedBytes * event_bytes + kEventOverheadBytes) + kListBytes;
 }
 
-std::optional<Reply> HttpApi::check(const Request& request, const App& app,
-                                    const Query& query) const {
-  if (value_of(query, "auth_version") != "1.0") return say(401, "auth_version must be 1.0");
-  if (value_of(query, "auth_key") != app.key)
-    return say(401, "auth_key is not the key of this app");
-  const std::string_view stamp = value_of(query, "auth_timestamp");
-  const std::int64_t now = hub_->unix_seconds();
-  std::int64_t then = 0;
-  const auto [end, error] = std::from_chars(stamp.data(), stamp.data() + stamp.size(), then);
-  if (error != std::errc() || end != stamp.data() + stamp.size() ||
-      then > now + kTimestampToleranceSeconds || then < now - kTimestampToleranceSeconds) {
-    return say(401, fmt::format("auth_timestamp {} is more than {} s from this server's clock",
-                                stamp, kTimestampToleranceSeconds));
-  }
-  const std::string_view body = as_text(request.body());
-  const std::string_view digest = value_of(query, "body_md5");
-  if (!body.empty() || !digest.empty()) {
-    if (!is_same(digest, md5_of(body))) return say(401, "body_md5 is not the MD5 of the body");
-  }
-  const std::string text = text_of_request(request.method(), request.path(), request.query());
-  if (is_same(value_of(query, "auth_signature"), sign(app.secret, text))) return std::nullopt;
-  return say(401, fmt::format("auth_signature does not fit; signed must be {}", text));
-}
-
 std::optional<Reply> HttpApi::request(const Request& request, Publisher&) {
   std::string_view rest = request.path().substr(kPath.size() - 1);
-  const auto next = [&rest] {
-    const std::string_view part = rest.substr(0, rest.find('/'));
-    rest.remove_prefix(std::min(rest.size(), part.size() + 1));
-    return part;
-  };
+  const auto next = [&rest] { return next_part(rest); };
   const auto apps = hub_->apps();
   const App* app = apps->by_id(next());
-  if (app == nullptr) return say(404, "there is no app with this id");
+  if (app == nullptr) return api_error(404, "there is no app with this id");
   if (app->loopback_only && !request.from_loopback()) {
-    return say(403, "the development app is for this machine alone; make one with [[apps]]");
+    return api_error(403, "the development app is for this machine alone; make one with [[apps]]");
   }
   const Query query = parse_query(request.query());
-  if (auto refusal = check(request, *app, query)) return refusal;
-  if (!app->enabled) return say(403, "the app is disabled");
-  const Call call{*app, query, as_text(request.body())};
-  const bool is_get = request.method() == "GET" || request.method() == "HEAD";
-  const bool is_post = request.method() == "POST";
   const std::string_view what = next();
   const std::string name = percent_decode(next());
   const std::string_view detail = next();
-  if (!rest.empty()) return say(404, "there is nothing at this path");
+  if (what == "channels" && detail == kStream && rest.empty())
+    return streams_.answer(request, *app, query, name);
+  if (auto refusal = check_signature(request, *app, query, hub_->unix_seconds())) return refusal;
+  if (!app->enabled) return api_error(403, "the app is disabled");
+  const Call call{*app, query, as_text(request.body())};
+  const bool is_get = request.method() == "GET" || request.method() == "HEAD";
+  const bool is_post = request.method() == "POST";
+  if (!rest.empty()) return api_error(404, "there is nothing at this path");
   if (what == "events" && name.empty() && is_post) {
     return once(call, request.header("Idempotency-Key"), &HttpApi::events);
   }
@@ -211,14 +185,27 @@ std::optional<Reply> HttpApi::request(const Request& request, Publisher&) {
   if (what == "channels" && is_get && detail == "users") return users(call, name);
   if (what == "users" && is_post && detail == "terminate_connections")
     return terminate_connections(call, name);
-  return say(is_get || is_post ? 404 : 405, "there is nothing at this path for this method");
+  return api_error(is_get || is_post ? 404 : 405, "there is nothing at this path for this method");
 }
+
+// It was a stream that request() answered with.
+void HttpApi::open(Peer& peer, const Request& request) {
+  std::string_view rest = request.path().substr(kPath.size() - 1);
+  const auto apps = hub_->apps();
+  const App* app = apps->by_id(next_part(rest));
+  next_part(rest);
+  if (app == nullptr) return peer.close();
+  streams_.open(peer, request, *app, percent_decode(next_part(rest)));
+}
+
+void HttpApi::close(Peer& peer, std::uint16_t) { streams_.close(peer); }
 
 Reply HttpApi::once(const Call& call, const std::optional<std::string_view>& key,
                     Reply (HttpApi::*publish)(const Call&)) {
   if (!key) return (this->*publish)(call);
   if (key->empty() || key->size() > RecentKeys::kKeyBytesMax) {
-    return say(400, fmt::format("Idempotency-Key has 1 to {} bytes", RecentKeys::kKeyBytesMax));
+    return api_error(400,
+                     fmt::format("Idempotency-Key has 1 to {} bytes", RecentKeys::kKeyBytesMax));
   }
   if (!recent_keys_.add(call.app.id, *key, hub_->now())) {
     Reply reply = answer(Json::object());
@@ -232,7 +219,7 @@ Reply HttpApi::once(const Call& call, const std::optional<std::string_view>& key
 
 Reply HttpApi::events(const Call& call) {
   const Json body = Json::parse(call.body, nullptr, false);
-  if (body.is_discarded()) return say(400, "the body is no JSON");
+  if (body.is_discarded()) return api_error(400, "the body is no JSON");
   const Event event = read_event(body, call.app);
   if (event.problem) return *event.problem;
   if (!publish(*hub_, call.app, event)) return overloaded();
@@ -248,10 +235,10 @@ Reply HttpApi::events(const Call& call) {
 Reply HttpApi::batch_events(const Call& call) {
   const Json body = Json::parse(call.body, nullptr, false);
   if (!body.is_object() || !body.contains("batch") || !body["batch"].is_array()) {
-    return say(400, "the body is an object with an array named batch");
+    return api_error(400, "the body is an object with an array named batch");
   }
   if (body["batch"].size() > kEventsPerBatchMax) {
-    return say(400, fmt::format("a batch has at most {} events", kEventsPerBatchMax));
+    return api_error(400, fmt::format("a batch has at most {} events", kEventsPerBatchMax));
   }
   // All or nothing: looked at before the first is published.
   std::vector<Event> events;
@@ -275,7 +262,8 @@ Reply HttpApi::channels(const Call& call) {
   const std::string_view prefix = value_of(call.query, "filter_by_prefix");
   const Info info = read_info(value_of(call.query, "info"));
   if (info.user_count && !prefix.starts_with("presence-")) {
-    return say(400, "user_count is known of presence channels alone: filter_by_prefix=presence-");
+    return api_error(400,
+                     "user_count is known of presence channels alone: filter_by_prefix=presence-");
   }
   Json channels = Json::object();
   for (const auto& [name, figures] : hub_->book().channels(call.app.id, prefix)) {
@@ -285,11 +273,11 @@ Reply HttpApi::channels(const Call& call) {
 }
 
 Reply HttpApi::channel(const Call& call, std::string_view name) {
-  if (!is_channel_name(name)) return say(400, "this is no channel's name");
+  if (!is_channel_name(name)) return api_error(400, "this is no channel's name");
   const Info info = read_info(value_of(call.query, "info"));
   const ChannelName kind = classify(name);
   if (info.user_count && kind.access != ChannelName::Access::kPresence) {
-    return say(400, "user_count is known of presence channels alone");
+    return api_error(400, "user_count is known of presence channels alone");
   }
   const auto figures = hub_->book().figures(call.app.id, name);
   Json object = figures_of(figures, name, info);
@@ -310,7 +298,7 @@ Reply HttpApi::channel(const Call& call, std::string_view name) {
 
 Reply HttpApi::users(const Call& call, std::string_view name) {
   if (classify(name).access != ChannelName::Access::kPresence) {
-    return say(400, "users are known of presence channels alone");
+    return api_error(400, "users are known of presence channels alone");
   }
   Json users = Json::array();
   for (const std::string& id : hub_->book().users(call.app.id, name)) users.push_back({{"id", id}});

@@ -1,13 +1,14 @@
 #pragma once
 
 // /apps/{id}/…: the side of the Pusher protocol that application servers speak. Every request is
-// signed in its query.
+// signed in its query. (Pages read streams of events here too: event_streams.h.)
 
 #include <memory>
 #include <optional>
 #include <string_view>
 
 #include "holdfast/handler.h"
+#include "pusher/event_streams.h"
 #include "pusher/hub.h"
 #include "pusher/query.h"
 #include "pusher/recent_keys.h"
@@ -18,10 +19,13 @@ class HttpApi final : public Handler {
  public:
   static constexpr std::string_view kPath = "/apps/*";
 
-  explicit HttpApi(std::shared_ptr<Hub> hub) : hub_(std::move(hub)) {}
+  explicit HttpApi(std::shared_ptr<Hub> hub) : hub_(std::move(hub)), streams_(hub_) {}
 
   Verdict upgrade(Peer&, const Request&) override;
   std::optional<Reply> request(const Request& request, Publisher& publisher) override;
+  void open(Peer& peer, const Request& request) override;
+  void close(Peer& peer, std::uint16_t code) override;
+  void review(Peer& peer) override { streams_.review(peer); }
   // Room for a batch of events as large as any app allows, escaped as JSON text may have to be.
   std::uint64_t body_bytes_max() const override;
 
@@ -32,8 +36,6 @@ class HttpApi final : public Handler {
     std::string_view body;
   };
 
-  // Nothing when the request is signed as it should be.
-  std::optional<Reply> check(const Request& request, const App& app, const Query& query) const;
   // Publishes once, however often a request with this Idempotency-Key comes.
   Reply once(const Call& call, const std::optional<std::string_view>& key,
              Reply (HttpApi::*publish)(const Call&));
@@ -45,6 +47,7 @@ class HttpApi final : public Handler {
   Reply terminate_connections(const Call& call, std::string_view user);
 
   std::shared_ptr<Hub> hub_;
+  EventStreams streams_;
   RecentKeys recent_keys_;
 };
 

@@ -86,19 +86,19 @@ bool Hub::publish_event(const App& app, std::string_view channel, std::string me
   if (rule == nullptr) return publish_kept(app, channel, message, except);
   bool all = true;
   app.state->history.append(channel, *rule, app.history_bytes_max, std::move(message), now(),
-                            [&](const std::string& counted, const Place&) {
-                              all = publish_kept(app, channel, counted, except);
+                            [&](const std::string& counted, const Place& place) {
+                              all = publish_kept(app, channel, counted, except, place_text(place));
                             });
   return all;
 }
 
 // A cache channel keeps it as its last.
 bool Hub::publish_kept(const App& app, std::string_view channel, const std::string& message,
-                       PeerId except) {
-  if (!classify(channel).is_cache) return publish(app.id, channel, message, except);
+                       PeerId except, std::string_view event_id) {
+  if (!classify(channel).is_cache) return publish(app.id, channel, message, except, event_id);
   bool all = true;
   book_.remember(app.id, channel, message, now() + app.cache_ttl,
-                 [&] { all = publish(app.id, channel, message, except); });
+                 [&] { all = publish(app.id, channel, message, except, event_id); });
   return all;
 }
 

@@ -58,8 +58,9 @@ class Hub {
   static std::string watch_topic_of(std::string_view app_id, std::string_view user);
   // `message` is the text of a frame. False when a worker could not keep up.
   bool publish(std::string_view app_id, std::string_view channel, std::string_view message,
-               PeerId except = {}) {
-    return publisher_.publish(topic_of(app_id, channel), message, {.except = except});
+               PeerId except = {}, std::string_view event_id = {}) {
+    return publisher_.publish(topic_of(app_id, channel), message,
+                              {.except = except, .event_id = event_id});
   }
   // The same for an event that the app or a client sent. The last one of a cache channel is kept,
   // and where the app wants a history the event gets a serial and an epoch and is kept for that.
@@ -97,7 +98,7 @@ class Hub {
   using Spot = std::pair<std::string, std::string>;  // app, channel
 
   bool publish_kept(const App& app, std::string_view channel, const std::string& message,
-                    PeerId except);
+                    PeerId except, std::string_view event_id = {});
   void expire_histories();
 
   void tell_gone(const ChannelBook::Channel& channel, std::string_view user);

@@ -31,12 +31,16 @@ void finish_recovery(Peer& peer, Hub& hub, const App& app, const Recovery& recov
   const History::Missed& missed = recovery.missed;
   const bool is_told =
       missed.is_whole && peer.queued_bytes() + missed.bytes <= hub.recovery_bytes_max();
+  Place place = is_told ? recovery.from : missed.place;
   peer.subscribe(recovery.topic);
-  peer.send(channel_message(
-      "pusher_internal:subscription_succeeded", recovery.channel,
-      succeeded_data(recovery.presence, is_told, is_told ? recovery.from : missed.place)));
+  peer.send(channel_message("pusher_internal:subscription_succeeded", recovery.channel,
+                            succeeded_data(recovery.presence, is_told, place)),
+            place_text(place));
   if (is_told) {
-    for (const SharedBytes& event : missed.events) peer.send(as_text(event.bytes()));
+    for (const SharedBytes& event : missed.events) {
+      ++place.serial;
+      peer.send(as_text(event.bytes()), place_text(place));
+    }
     app.state->recoveries.fetch_add(1, std::memory_order_relaxed);
     app.state->recovered_events.fetch_add(missed.events.size(), std::memory_order_relaxed);
   } else {

@@ -253,10 +253,7 @@ void SocketHandler::client_event(Peer& peer, Client& client, const App& app,
 void SocketHandler::close(Peer& peer, std::uint16_t) {
   Client* client = peer.find_data<Client>();
   if (client == nullptr || client->app() == nullptr) return;
-  const auto apps = hub_->apps();
-  const App* app = apps->by_state(client->app());
-  for (const Client::Membership& membership : client->remove_all())
-    door_.leave(app, *client->app(), membership);
+  door_.leave_all(*client);
   if (const auto user = client->sign_out()) {
     hub_->sign_out(user->place, user->who.user.id, peer.id());
   }

@@ -79,7 +79,7 @@ struct Connection {
                            // later the handler's
   std::uint8_t ending : 4 = 0;   // kClosing, kLingering: the Ending to count
   std::uint8_t deflate : 4 = 0;  // kOpen, kClosing: 0, or 1 + the window bits that
-                                 // permessage-deflate lets us send with, less 8;
+                                 // permessage-deflate lets us send with, less 8; or kEventStream;
                                  // before: the listener's DeflateChoice
 
   bool has(Flag flag) const { return (flags & flag) != 0; }
@@ -89,7 +89,11 @@ struct Connection {
   bool is_between_requests() const {
     return has(kKeptAlive) && (busy == nullptr || busy->request == nullptr);
   }
-  static constexpr std::size_t kDeflateAgreements = 9;  // values of `deflate`
+  static constexpr std::uint8_t kEventStream = 9;  // `deflate` of one that is no WebSocket
+  static constexpr std::size_t kForms = 10;        // values of `deflate` that one may be sent in
+
+  // kOpen: it reads server-sent events.
+  bool is_event_stream() const { return deflate == kEventStream; }
 
   void end_as(Ending reason) { ending = static_cast<std::uint8_t>(reason) & 0xF; }
   void agree_on_deflate(std::uint8_t window_bits) {

@@ -70,10 +70,11 @@ inline constexpr std::array<std::string_view, 10> kEndingNames = {
 inline constexpr std::size_t kTurnBuckets = 22;
 
 struct alignas(64) Counters {
-  Counter connections;  // open WebSockets now
-  Counter descriptors;  // connections of any state now
-  Counter accepted;     // TCP connections, ever
-  Counter opened;       // WebSockets, ever
+  Counter connections;    // open WebSockets now
+  Counter event_streams;  // of them, those that read server-sent events
+  Counter descriptors;    // connections of any state now
+  Counter accepted;       // TCP connections, ever
+  Counter opened;         // WebSockets, ever
   std::array<Counter, kRefusalNames.size()> refused;
   std::array<Counter, kEndingNames.size()> ended;
   Counter requests;  // plain HTTP requests answered

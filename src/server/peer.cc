@@ -5,7 +5,9 @@
 
 namespace holdfast {
 
-void Peer::send(MessageKind kind, Bytes payload) { worker_->send(descriptor_, kind, payload); }
+void Peer::send(MessageKind kind, Bytes payload, std::string_view event_id) {
+  worker_->send(descriptor_, kind, payload, event_id);
+}
 void Peer::subscribe(std::string_view topic, const SubscribeOptions& options) {
   worker_->subscribe(descriptor_, topic, options);
 }

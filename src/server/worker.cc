@@ -5,6 +5,7 @@
 #include <bit>
 
 #include "base/check.h"
+#include "protocol/event_stream.h"
 
 namespace holdfast::server {
 namespace {
@@ -107,6 +108,11 @@ void Worker::dispatch(const net::Completion& completion) {
 void Worker::run_deadlines() {
   const Instant now = loop_.now();
   keepalive_.run(now, [&](int descriptor, Connection& connection) {
+    // Nobody answers a comment. One who is gone does not acknowledge it either: unsent_timeout.
+    if (connection.is_event_stream()) {
+      connection.clear(Connection::kPinged);
+      return queue(descriptor, connection, as_bytes(protocol::kEventComment), -1);
+    }
     counters_.pings_sent.add();
     pongs_.push(descriptor, now);
     // One that has unsent bytes is sent nothing more: if it does not read, the ping would only lie

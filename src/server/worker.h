@@ -113,7 +113,7 @@ class Worker final : public Publisher, private topics::TopicListener {
   Survey survey(const SurveyOrder& order);
 
   // What Peer does.
-  void send(int descriptor, MessageKind kind, Bytes payload);
+  void send(int descriptor, MessageKind kind, Bytes payload, std::string_view event_id);
   void subscribe(int descriptor, std::string_view topic, const SubscribeOptions& options);
   void unsubscribe(int descriptor, std::string_view topic);
   bool at_this_point_of(int descriptor, std::string_view topic, std::function<void(Peer&)> act);
@@ -202,6 +202,15 @@ class Worker final : public Publisher, private topics::TopicListener {
   void turn_away(int descriptor, Connection& connection, const Reply& reply);
   void send_text(int descriptor, std::string_view text);
   std::unique_ptr<protocol::HttpRequestParser> take_parser();
+  void opened(int descriptor, Connection& connection, const Request& view);
+  std::string stream_head(Reply answer) const;
+  // worker_streams.cc
+  void begin_stream(int descriptor, Connection& connection, const protocol::HttpRequest& request,
+                    const Request& view, const Reply& answer);
+  void send_event(int descriptor, Connection& connection, std::string_view id,
+                  std::string_view text);
+  static const SharedBytes& event_for(const broker::Publication& publication);
+  void end_stream(int descriptor, Connection& connection, std::uint16_t code, Ending ending);
   // worker_frames.cc
   void take_frames(int descriptor, Connection& connection, MutableBytes bytes);
   void take_event(int descriptor, Connection& connection, const protocol::Event& event);

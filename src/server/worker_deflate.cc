@@ -15,18 +15,9 @@ constexpr std::size_t kDeflateBytesMin = 128;
 constexpr std::size_t kDeflateBytesMinWithTakeover = 16;
 static_assert(std::tuple_size_v<decltype(broker::Publication::deflated)> == kLentWindowBits.size());
 
-// The payload of a server's frame.
-Bytes payload_of(const SharedBytes& wire) {
-  const auto length = static_cast<std::uint8_t>(wire.bytes()[1]) & protocol::kLengthBits;
-  const std::size_t header = length == protocol::kLength64   ? 10
-                             : length == protocol::kLength16 ? 4
-                                                             : 2;
-  return wire.bytes().subspan(header);
-}
-
 // The same message, compressed; itself where that would not make it smaller.
 SharedBytes deflate_wire(const SharedBytes& wire, StreamLender& lender, std::size_t window) {
-  const auto payload = lender.deflate(payload_of(wire), window);
+  const auto payload = lender.deflate(protocol::payload_of_frame(wire.bytes()), window);
   if (!payload) return wire;
   const auto opcode = static_cast<protocol::Opcode>(static_cast<std::uint8_t>(wire.bytes()[0]) &
                                                     protocol::kOpcodeBits);
@@ -86,9 +77,9 @@ void Worker::send_deflated(int descriptor, Connection& connection, protocol::Opc
   send_message(descriptor, connection, opcode, *deflated, true);
 }
 
-// What those of one agreement are sent: compressed by the first worker that meets one of them, for
-// all.
+// What those of one agreement are sent: made by the first worker that meets one of them, for all.
 const SharedBytes& Worker::wire_for(const broker::Publication& publication, std::uint8_t deflate) {
+  if (deflate == Connection::kEventStream) return event_for(publication);
   const SharedBytes& plain = publication.wire;
   if (deflate == 0 || plain.size() < kDeflateBytesMin) return plain;
   const std::size_t window = lent_window_of(plain.size(), Connection::window_bits_of(deflate));

@@ -19,6 +19,7 @@ void Worker::linger(int descriptor, Connection& connection, Ending ending) {
   if (connection.state == State::kOpen || connection.state == State::kClosing) {
     topics_.unsubscribe_all(static_cast<std::uint32_t>(descriptor));
     counters_.connections.subtract();
+    if (connection.is_event_stream()) counters_.event_streams.subtract();
     counters_.of(ending).add();
   }
   connection.state = State::kLingering;
@@ -123,6 +124,7 @@ void Worker::release(int descriptor, Connection& connection, Ending ending, std:
   if (connection.state == State::kOpen || connection.state == State::kClosing) {
     const bool was_open = connection.state == State::kOpen;
     counters_.connections.subtract();
+    if (connection.is_event_stream()) counters_.event_streams.subtract();
     counters_.of(ending).add();
     topics_.unsubscribe_all(static_cast<std::uint32_t>(descriptor));
     if (was_open) {

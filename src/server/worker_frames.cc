@@ -13,6 +13,7 @@ void Worker::take_frames(int descriptor, Connection& connection, MutableBytes by
     connection.since = tick_of(loop_.now());
     connection.clear(Connection::kPinged);
   }
+  if (connection.is_event_stream()) return;  // it has nothing to say
   protocol::Session session =
       connection.busy != nullptr && connection.busy->session
           ? std::move(*connection.busy->session)
@@ -111,9 +112,11 @@ void Worker::take_violation(int descriptor, Connection& connection, const protoc
 void Worker::close(int descriptor, std::uint16_t code, std::string_view reason, Ending ending) {
   Connection& connection = table_[descriptor];
   if (connection.state != State::kOpen) return;
+  const std::uint16_t told = ending == Ending::kHandler ? code : 1006;
+  if (connection.is_event_stream()) return end_stream(descriptor, connection, told, ending);
   std::byte* out = transmit_.reserve(protocol::kCloseFrameBytesMax);
   queue(descriptor, connection, {out, protocol::write_close_frame(out, code, reason)}, -1);
-  begin_closing(descriptor, connection, ending, ending == Ending::kHandler ? code : 1006);
+  begin_closing(descriptor, connection, ending, told);
 }
 
 // Our Close is said; the handler is told of `code`.
@@ -127,10 +130,13 @@ void Worker::begin_closing(int descriptor, Connection& connection, Ending ending
   router_.handler(connection.route).close(peer, code);
 }
 
-void Worker::send(int descriptor, MessageKind kind, Bytes payload) {
+void Worker::send(int descriptor, MessageKind kind, Bytes payload, std::string_view event_id) {
   Connection& connection = table_[descriptor];
   if (connection.state != State::kOpen) return;
+  const bool is_stream = connection.is_event_stream();
+  if (is_stream && kind != MessageKind::kText) return;
   counters_.messages_sent.add();
+  if (is_stream) return send_event(descriptor, connection, event_id, as_text(payload));
   const auto opcode =
       kind == MessageKind::kText ? protocol::Opcode::kText : protocol::Opcode::kBinary;
   if (connection.deflate != 0) return send_deflated(descriptor, connection, opcode, payload);

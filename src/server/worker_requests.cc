@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "protocol/event_stream.h"
 #include "protocol/handshake.h"
 #include "protocol/http_date.h"
 #include "protocol/http_response.h"
@@ -246,6 +247,10 @@ void Worker::upgrade(int descriptor, Connection& connection, const protocol::Htt
   const std::size_t size = protocol::write_handshake_response(
       out, verdict.key, chosen ? answer.subprotocol : std::string_view(), extensions);
   queue(descriptor, connection, {out, size}, -1);
+  opened(descriptor, connection, view);
+}
+
+void Worker::opened(int descriptor, Connection& connection, const Request& view) {
   connection.state = State::kOpen;
   connection.clear(Connection::kKeptAlive);
   connection.since = tick_of(loop_.now());
@@ -253,13 +258,16 @@ void Worker::upgrade(int descriptor, Connection& connection, const protocol::Htt
   counters_.connections.add();
   keepalive_.wake(loop_.now());
   if (rates_.are_limited()) rates_.reset(descriptor);
-  handler.open(peer, view);
+  Peer peer(*this, descriptor);
+  router_.handler(connection.route).open(peer, view);
   if (connection.tls) (*tls_)[descriptor].forget_client_certificate();
 }
 
 void Worker::reply(int descriptor, Connection& connection, const protocol::HttpRequest& request) {
   const RequestView view(*this, request, descriptor);
   const auto answer = router_.handler(connection.route).request(view, *this);
+  if (answer && answer->event_stream && request.method == "GET")
+    return begin_stream(descriptor, connection, request, view, *answer);
   if (answer) return send_reply(descriptor, connection, request, *answer);
   if (request.method == "OPTIONS")
     return send_reply(descriptor, connection, request, options_reply());
@@ -281,6 +289,15 @@ void Worker::send_reply(int descriptor, Connection& connection,
   send_text(descriptor, protocol::http_response(answer.status, headers, answer.body, keep_alive,
                                                 request.method != "HEAD"));
   end_or_await_next(descriptor, connection, keep_alive);
+}
+
+std::string Worker::stream_head(Reply answer) const {
+  answer.content_type = protocol::kEventStreamType;
+  const std::string date = date_of(loop_.unix_seconds());
+  std::vector<HttpHeader> headers = headers_of(answer, date);
+  headers.push_back({"Cache-Control", "no-store"});
+  headers.push_back({"X-Accel-Buffering", "no"});  // nginx would wait for more
+  return protocol::http_stream_head(headers);
 }
 
 // Says no to a request that was understood: the next one may be answered otherwise.

@@ -199,9 +199,9 @@ void Worker::enforce_queue_limit(int descriptor, Connection& connection) {
 // Where the path has a close code for it, the Close takes the place of what waits: the peer hears
 // it if it reads on within close_timeout.
 void Worker::end_slow(int descriptor, Connection& connection) {
-  const std::uint16_t code = connection.state == State::kOpen
-                                 ? router_.handler(connection.route).queue_full_code()
-                                 : std::uint16_t{0};
+  const bool is_told = connection.state == State::kOpen && !connection.is_event_stream();
+  const std::uint16_t code =
+      is_told ? router_.handler(connection.route).queue_full_code() : std::uint16_t{0};
   Outbox& outbox = connection.busy->outbox;
   if (code == 0 || outbox.holds_handshake())
     return release(descriptor, connection, Ending::kQueueFull, 1006);

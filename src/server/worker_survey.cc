@@ -62,7 +62,7 @@ ConnectionRow Worker::row_of(int descriptor) {
                     .address = address_of(descriptor),
                     .path = router_.pattern(connection.route),
                     .is_open = connection.state == State::kOpen,
-                    .deflates = connection.deflate != 0,
+                    .deflates = connection.deflate != 0 && !connection.is_event_stream(),
                     .queued_bytes = queued_bytes(descriptor),
                     .topics = {},
                     .topic_count = 0,

@@ -84,13 +84,14 @@ void Worker::fan_out(std::string_view key, std::span<const broker::SharedPublica
     }
     const auto part = run.first(count);
     run = run.subspan(count);
-    std::array<Form, Connection::kDeflateAgreements> forms;
+    std::array<Form, Connection::kForms> forms;
     topics_.for_each(key, [&](std::uint32_t subscriber) {
       const auto descriptor = static_cast<int>(subscriber);
       Connection& connection = table_[descriptor];
       if (connection.state != State::kOpen || descriptor == skipped) return;
       Form& form = forms[connection.deflate];
       if (form.held < 0) form = join(part, connection.deflate);
+      if (form.wire.empty()) return;
       counters_.deliveries.add(part.size());
       if (form.payload_bytes != 0) note_deflated(connection, form);
       queue(descriptor, connection, form.wire, form.held);
@@ -106,7 +107,9 @@ Worker::Form Worker::join(std::span<const broker::SharedPublication> run, std::u
     const SharedBytes& wire = wire_for(*publication, deflate);
     held.messages.push_back({wire, value_of(*publication)});
     size += wire.size();
-    if (wire.bytes().data() == publication->wire.bytes().data()) continue;
+    if (deflate == Connection::kEventStream ||
+        wire.bytes().data() == publication->wire.bytes().data())
+      continue;
     form.message_bytes += publication->wire.size();
     form.payload_bytes += wire.size();
   }
@@ -148,6 +151,7 @@ broker::SharedPublication make_publication(std::string_view topic, MessageKind k
   publication->topic = topic;
   publication->wire = SharedBytes::allocate(header + payload.size());
   publication->key = options.key;
+  publication->event_id = options.event_id;
   publication->except = options.except;
   std::byte* out = publication->wire.mutable_bytes().data();
   protocol::write_frame_header(out, opcode, true, payload.size());
