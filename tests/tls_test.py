@@ -187,6 +187,25 @@ class Sessions(unittest.TestCase):
                 still.echo(b"still there")
             old.echo(b"and so am I")
 
+    def test_files_that_change_are_seen_and_bad_ones_change_nothing(self):
+        cert, key = certificate("watched")
+        with tls_server("--ping-interval", "off", cert=cert, key=key) as server, SecurePeer(server, context=client_context(cert)) as old:
+            term = server.metric("holdfast_tls_certificate_not_after_seconds", file=cert, subject="CN=watched")
+            self.assertAlmostEqual(term - time.time(), 2 * 86400, delta=300)
+            self.assertRegex(server.wait_for_log("certificate expires")["message"], "in [12] days")
+            good = pathlib.Path(key).read_text()
+            pathlib.Path(key).write_text(pathlib.Path(KEY).read_text())
+            self.assertIn("another certificate's", server.wait_for_log("certificates not reloaded")["message"])
+            self.assertEqual(server.metric("holdfast_tls_reload_failures_total"), 1)
+            pathlib.Path(key).write_text(good)
+            server.wait_for_log("certificates reloaded")
+            request = subprocess.run(["openssl", "req", "-new", "-key", key, "-subj", "/CN=watched"], capture_output=True, check=True).stdout
+            sign = ["openssl", "x509", "-req", "-signkey", key, "-days", "-1"]
+            pathlib.Path(cert).write_bytes(subprocess.run(sign, input=request, capture_output=True, check=True).stdout)
+            self.assertIn("has expired", server.wait_for_log("certificates not reloaded")["message"])
+            old.echo(b"nothing of this was mine")
+            self.assertIn("watched.cert", str(server.stats()["certificates"]))
+
     def test_clients_choose_by_name(self):
         cert, key = certificate("other.example", "DNS:other.example")
         with tls_server("--tls-cert", cert, "--tls-key", key) as server:
@@ -281,6 +300,19 @@ class Refusals(unittest.TestCase):
                 self.assertIn("Cipher is (NONE)", shown, weak)
             shown = s_client(server, [], "-tls1_1", "-cipher", "ALL:@SECLEVEL=0")
             self.assertIn("Cipher is (NONE)", shown)
+
+    def test_old_versions_are_refused_beyond_their_number(self):
+        old = client_context(maximum_version=ssl.TLSVersion.TLSv1_2)
+        with tls_server("--tls12", "--tls-attached-max", 1) as server:
+            with SecurePeer(server, context=old) as peer, SecurePeer(server) as newer:
+                self.assertEqual(server.metric("holdfast_tls_attached"), 1)
+                with self.assertRaises(ssl.SSLError) as raised:
+                    SecurePeer(server, context=old)
+                self.assertIn("PROTOCOL_VERSION", raised.exception.reason)
+                self.assertEqual(server.metric("holdfast_tls_attached_refused_total"), 1)
+                peer.echo(b"x")
+                newer.echo(b"x")
+            eventually(lambda: server.metric("holdfast_tls_attached") == 0)
 
     def test_early_data_is_not_offered(self):
         with tls_server() as server:

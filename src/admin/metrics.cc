@@ -74,6 +74,11 @@ constexpr Plain kPlain[] = {
     {"holdfast_tls_unexpected_total",
      "TLS 1.3 connections left with OpenSSL because a check before detaching failed",
      &Counters::tls_unexpected, MetricType::Counter},
+    {"holdfast_tls_attached", "TLS connections that OpenSSL holds now", &Counters::tls_held,
+     MetricType::Gauge},
+    {"holdfast_tls_attached_refused_total",
+     "TLS connections refused because OpenSSL holds tls-attached-max", &Counters::tls_old_refused,
+     MetricType::Counter},
     {"holdfast_tls_failed_total", "TLS handshakes and connections that failed",
      &Counters::tls_failed, MetricType::Counter},
     {"holdfast_tls_waited_total", "TLS handshakes that waited for others to end",
@@ -160,6 +165,29 @@ MetricFamily turn_lengths(const server::Cluster& cluster) {
   return family;
 }
 
+// Without certificates, nothing is said of them.
+void add_certificates(const server::Cluster& cluster, std::vector<MetricFamily>& families) {
+  const auto terms = cluster.certificates();
+  if (terms.empty()) return;
+  MetricFamily ends{"holdfast_tls_certificate_not_after_seconds",
+                    "When a certificate in force ends, in seconds since 1970",
+                    MetricType::Gauge,
+                    {}};
+  for (const auto& term : terms)
+    ends.metric.push_back(metric(MetricType::Gauge, static_cast<double>(term.not_after),
+                                 {{"file", term.name}, {"subject", term.subject}}));
+  families.push_back(ends);
+  const auto counter = [&](const char* name, const char* help, std::uint64_t value) {
+    families.push_back({name,
+                        help,
+                        MetricType::Counter,
+                        {metric(MetricType::Counter, static_cast<double>(value))}});
+  };
+  counter("holdfast_tls_reloads_total", "Certificates and keys read again", cluster.tls_reloads());
+  counter("holdfast_tls_reload_failures_total",
+          "Certificates and keys not taken, those of before stayed", cluster.tls_reload_failures());
+}
+
 struct Memory {
   double user;
   double user_per_connection;
@@ -213,6 +241,7 @@ std::string metrics_text(const server::Cluster& cluster, const AdminParts& parts
   families.push_back(
       gauge("holdfast_workers", "Worker threads", static_cast<double>(cluster.sizing().workers)));
   families.push_back(turn_lengths(cluster));
+  add_certificates(cluster, families);
   std::ostringstream out;
   prometheus::TextSerializer().Serialize(out, families);
   return out.str() + (parts.metrics ? parts.metrics() : "");
@@ -244,6 +273,13 @@ std::string stats_json(const server::Cluster& cluster, const AdminParts& parts) 
   const auto limited = resources(cluster);
   for (const Resource& resource : limited)
     out["resources"][resource.name] = {{"used", resource.used}, {"limit", resource.limit}};
+  for (const auto& term : cluster.certificates()) {
+    out["certificates"].push_back(
+        {{"file", term.name},
+         {"subject", term.subject},
+         {"not_after", term.not_after},
+         {"days_left", (term.not_after - net::unix_seconds_now()) / (24 * 60 * 60)}});
+  }
   const Memory bytes = memory(cluster);
   out["memory"] = {{"user_bytes", bytes.user},
                    {"user_bytes_per_connection", bytes.user_per_connection},

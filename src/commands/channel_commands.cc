@@ -261,7 +261,8 @@ void add_channel_commands(CLI::App& app, int& exit_code) {
   add_server(*listening, *arguments);
   listening->callback([arguments, &exit_code] { exit_code = subscribe(*arguments); });
 
-  CLI::App* reloading = app.add_subcommand("reload", "Let a server read its [[apps]] again");
+  CLI::App* reloading =
+      app.add_subcommand("reload", "Let a server read its [[apps]] and certificates again");
   reloading->add_option("--pid", arguments->pid, "The server. Default: the only one here.");
   reloading->callback([arguments, &exit_code] { exit_code = reload(*arguments); });
 }

@@ -263,6 +263,13 @@ constexpr std::array kTable = {
         "Leave every connection with OpenSSL after its handshake: 14 KiB each in place of 128 "
         "bytes (docs/security.md says why one might).",
         ""},
+    OptionRow{
+        "tls-attached-max", kTls,
+        Quantity{Unit::kCount, &ServeSettings::tls_attached_max, 0, 1'000'000, "", {}},
+        "Connections that stay with OpenSSL without tls-attached, all workers together: those "
+        "of TLS 1.2. Beyond it, who speaks nothing newer is refused with the alert "
+        "protocol_version.",
+        "at 14 KiB each a million of them take 14 GiB, which is what this is to prevent"},
     OptionRow{"tls-client-cert", kTls, Choice{&ServeSettings::tls_client_cert, kClientCertWords},
               "Whether clients are asked for a certificate. optional: who has none comes in "
               "without; who shows one must show a good one. A listener may choose for itself.",

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "base/units.h"
+#include "commands/file_watch.h"
 #include "commands/serve_channels.h"
 #include "commands/serve_endpoints.h"
 #include "commands/serve_log.h"
@@ -15,12 +16,16 @@
 #include "holdfast/server.h"
 #include "net/clock.h"
 #include "protocol/tls_context.h"
+#include "server/cluster.h"
 
 namespace holdfast::commands {
 namespace {
 
 constexpr std::chrono::milliseconds kTickInterval{1'000};
 constexpr std::chrono::milliseconds kStatusInterval{10'000};
+constexpr std::chrono::hours kTermsInterval{24};
+// Who renews by itself does so thirty days before; here somebody has to be called.
+constexpr std::int64_t kDaysLeftMin = 14;
 constexpr std::chrono::milliseconds kDrainLook{20};
 // What may come on top of drain_time: the last peer's close_timeout, and its worker's turn.
 constexpr std::chrono::milliseconds kDrainGrace{2'000};
@@ -66,7 +71,7 @@ void tell_status(const Server& server) {
 bool is_end(int signal) { return signal == SIGTERM || signal == SIGINT; }
 
 // Options are read once, at the start; apps again and again.
-void reload(ServeChannels& channels) {
+void reload_apps(ServeChannels& channels) {
   const auto count = channels.reload();
   if (count) {
     log(LogLevel::kInfo, "apps reloaded", {{"apps", std::to_string(*count)}});
@@ -75,32 +80,73 @@ void reload(ServeChannels& channels) {
   }
 }
 
-void reload_certificates(Server& server) {
-  if (const auto problem = server.reload_certificates()) {
-    log(LogLevel::kError, "certificates not reloaded, those of before stay: " + *problem);
-  } else {
-    log(LogLevel::kInfo, "certificates reloaded");
+void tell_terms(const Server& server) {
+  for (const auto& term : server.cluster().certificates()) {
+    const std::int64_t seconds = term.not_after - net::unix_seconds_now();
+    const std::int64_t days = seconds / (24 * 60 * 60);
+    if (seconds < 0) {
+      log(LogLevel::kError, fmt::format("certificate has expired: {}", term.name),
+          {{"subject", term.subject}});
+    } else if (days < kDaysLeftMin) {
+      log(LogLevel::kWarning, fmt::format("certificate expires in {} days: {}", days, term.name),
+          {{"subject", term.subject}});
+    }
   }
 }
 
-void hold(Server& server, ServeChannels& channels, bool has_certificates) {
-  Instant status_due = net::monotonic_now();
-  while (true) {
-    const int signal = next_signal(kTickInterval);
-    channels.tick();
-    if (signal == SIGHUP) {
-      reload(channels);
-      if (has_certificates) reload_certificates(server);
+// What a running server looks after, beside its connections.
+class Housekeeping {
+ public:
+  Housekeeping(Server& server, ServeChannels& channels)
+      : server_(server), channels_(channels), files_(server.cluster().tls_files()) {}
+
+  void tick() {
+    channels_.tick();
+    if (files_.look()) reload_certificates("a file has changed");
+    const Instant now = net::monotonic_now();
+    if (now >= status_due_) {
+      tell_status(server_);
+      status_due_ = now + kStatusInterval;
     }
-    if (is_end(signal)) {
-      log(LogLevel::kInfo, "draining",
-          {{"signal", std::string(name_of(signal))},
-           {"connections", std::to_string(server.connections())}});
+    if (now >= terms_due_) {
+      tell_terms(server_);
+      terms_due_ = now + kTermsInterval;
+    }
+  }
+  void reload() {
+    reload_apps(channels_);
+    if (!files_.is_idle()) reload_certificates("SIGHUP");
+  }
+
+ private:
+  void reload_certificates(const std::string& cause) {
+    files_.accept();
+    if (const auto problem = server_.reload_certificates()) {
+      log(LogLevel::kError, "certificates not reloaded, those of before stay: " + *problem,
+          {{"cause", cause}});
       return;
     }
-    if (net::monotonic_now() < status_due) continue;
-    tell_status(server);
-    status_due += kStatusInterval;
+    log(LogLevel::kInfo, "certificates reloaded", {{"cause", cause}});
+    tell_terms(server_);
+  }
+
+  Server& server_;
+  ServeChannels& channels_;
+  FileWatch files_;
+  Instant status_due_{}, terms_due_{};
+};
+
+void hold(Server& server, ServeChannels& channels) {
+  Housekeeping housekeeping(server, channels);
+  while (true) {
+    housekeeping.tick();
+    const int signal = next_signal(kTickInterval);
+    if (signal == SIGHUP) housekeeping.reload();
+    if (!is_end(signal)) continue;
+    log(LogLevel::kInfo, "draining",
+        {{"signal", std::string(name_of(signal))},
+         {"connections", std::to_string(server.connections())}});
+    return;
   }
 }
 
@@ -152,7 +198,7 @@ int serve(const ServeConfiguration& configuration) {
   }
   for (const std::string& warning : server.warnings()) log(LogLevel::kWarning, warning);
   tell_ready(server);
-  hold(server, *channels, !settings.tls_cert.empty());
+  hold(server, *channels);
   const int exit_code = drain(server, settings);
   server.stop();
   return exit_code;

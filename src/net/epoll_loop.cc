@@ -342,7 +342,7 @@ void EpollLoop::answer_emergency(Listener& listener) {
     const int descriptor =
         ::accept4(listener.descriptor, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (descriptor >= 0) {
-      ::send(descriptor, options_.emergency_answer.data(), options_.emergency_answer.size(),
+      ::send(descriptor, listener.emergency_answer.data(), listener.emergency_answer.size(),
              MSG_DONTWAIT | MSG_NOSIGNAL);
       ::shutdown(descriptor, SHUT_WR);
       // Unread bytes at close() would become an RST that overtakes the answer.

@@ -39,6 +39,7 @@ class EpollLoop final : public Loop {
   void reset(Descriptor descriptor) override;
   Result<Descriptor> listen(const Address& address, const ListenOptions& options) override;
   Result<Descriptor> listen_shared(Descriptor descriptor) override;
+  void answer_emergencies_with(Descriptor listener, Bytes answer) override;
   void rest_listener(Descriptor descriptor, Duration time) override;
   Result<Address> local_address(Descriptor descriptor) const override;
   Result<Address> peer_address(Descriptor descriptor) const override;
@@ -71,6 +72,7 @@ class EpollLoop final : public Loop {
     std::uint32_t ask;    // connections to ask for at once; follows what came
     Instant rests_until;  // in the past when it is watched
     bool shared;          // other threads accept from it too
+    Bytes emergency_answer;
   };
 
   std::uint8_t& flags(Descriptor descriptor);

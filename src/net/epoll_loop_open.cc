@@ -50,7 +50,7 @@ Result<Descriptor> EpollLoop::listen(const Address& address, const ListenOptions
       ::listen(descriptor, options.backlog) != 0) {
     return close_and_fail(descriptor, what);
   }
-  const Listener listener{descriptor, 4, Instant(), false};
+  const Listener listener{descriptor, 4, Instant(), false, options_.emergency_answer};
   if (watch_listener(listener) != 0) return close_and_fail(descriptor, what);
   flags(descriptor) = 0;
   listeners_.push_back(listener);
@@ -58,12 +58,18 @@ Result<Descriptor> EpollLoop::listen(const Address& address, const ListenOptions
 }
 
 Result<Descriptor> EpollLoop::listen_shared(Descriptor descriptor) {
-  const Listener listener{descriptor, 4, Instant(), true};
+  const Listener listener{descriptor, 4, Instant(), true, options_.emergency_answer};
   if (watch_listener(listener) != 0)
     return close_and_fail(descriptor, "cannot watch a shared listener");
   flags(descriptor) = 0;
   listeners_.push_back(listener);
   return descriptor;
+}
+
+void EpollLoop::answer_emergencies_with(Descriptor listener, Bytes answer) {
+  for (Listener& one : listeners_) {
+    if (one.descriptor == listener) one.emergency_answer = answer;
+  }
 }
 
 Result<Descriptor> EpollLoop::connect(const std::optional<Address>& from, const Address& to) {

@@ -314,5 +314,21 @@ TEST_P(EpollLoop, AnswersAndRestsWhenDescriptorsRunOut) {
   pair();
 }
 
+TEST_P(EpollLoop, GivesTheEmergencyAnswerOfTheListener) {
+  static constexpr std::string_view kAnother = "sorry";
+  loop_->answer_emergencies_with(listener_, as_bytes(kAnother));
+  const int client = ::socket(AF_INET, SOCK_STREAM, 0);
+  std::vector<int> fillers;
+  for (int filler; (filler = ::dup(client)) >= 0;) fillers.push_back(filler);
+  ASSERT_EQ(errno, EMFILE);
+  ASSERT_EQ(::connect(client, address_.get(), address_.length()), 0);
+  run([&] { return !accept_errors_.empty(); });
+  char answer[16] = "";
+  EXPECT_EQ(::recv(client, answer, sizeof answer, 0), 5);
+  EXPECT_EQ(std::string(answer), kAnother);
+  for (const int filler : fillers) ::close(filler);
+  ::close(client);
+}
+
 }  // namespace
 }  // namespace holdfast::net

@@ -133,6 +133,8 @@ class Loop {
   virtual Result<Descriptor> listen_shared(Descriptor) {
     return failure("this loop has no shared listeners");
   }
+  // What LoopOptions::emergency_answer is for this listener's peers. Static storage.
+  virtual void answer_emergencies_with(Descriptor, Bytes) {}
   // Leaves newcomers of a listener to the other threads for that long.
   virtual void rest_listener(Descriptor, Duration) {}
   virtual Result<Address> local_address(Descriptor descriptor) const = 0;

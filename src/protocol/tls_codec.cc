@@ -28,9 +28,9 @@ std::size_t record_bytes(Bytes header) {
 
 }  // namespace
 
-void TlsCodec::begin(std::shared_ptr<const TlsContext> context) {
+void TlsCodec::begin(std::shared_ptr<const TlsContext> context, bool newest_only) {
   CHECK(!is_begun());
-  make_busy().handshake = std::make_unique<TlsHandshake>(std::move(context));
+  make_busy().handshake = std::make_unique<TlsHandshake>(std::move(context), newest_only);
 }
 
 void TlsCodec::begin_client(std::shared_ptr<const TlsClientContext> context, TlsSessions* sessions,

@@ -23,7 +23,8 @@ class TlsCodec {
   TlsCodec(const TlsCodec&) = delete;
   TlsCodec& operator=(const TlsCodec&) = delete;
 
-  void begin(std::shared_ptr<const TlsContext> context);
+  // `newest_only`: TLS 1.3 and nothing older.
+  void begin(std::shared_ptr<const TlsContext> context, bool newest_only = false);
   // A client's end: seal() without pieces gives its first flight. It is detached when the first
   // data came. `sessions` as in TlsHandshake; `resume`: with the next one of it.
   void begin_client(std::shared_ptr<const TlsClientContext> context, TlsSessions* sessions,
@@ -33,6 +34,7 @@ class TlsCodec {
   }
   bool is_established() const { return records_.is_alive() || (busy_ && busy_->attached); }
   bool is_detached() const { return records_.is_alive(); }
+  bool is_attached() const { return !records_.is_alive() && busy_ != nullptr && busy_->attached; }
   const TlsHandshake* handshake() const { return busy_ ? busy_->handshake.get() : nullptr; }
   bool is_shaking_hands() const { return busy_ && busy_->handshake && !busy_->attached; }
 

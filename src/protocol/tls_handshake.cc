@@ -58,9 +58,12 @@ bool is_data(Bytes inner, Bytes plaintext) {
 
 void TlsHandshake::FreeSsl::operator()(ssl_st* ssl) const { SSL_free(ssl); }
 
-TlsHandshake::TlsHandshake(std::shared_ptr<const TlsContext> context)
-    : role_(TlsRole::kServer), detaches_(context->detaches()) {
+TlsHandshake::TlsHandshake(std::shared_ptr<const TlsContext> context, bool newest_only)
+    : role_(TlsRole::kServer),
+      detaches_(context->detaches()),
+      newest_only_(newest_only && context->allows_tls12()) {
   set_up(context->ssl());
+  if (newest_only_) CHECK(SSL_set_min_proto_version(ssl_.get(), TLS1_3_VERSION) == 1);
   SSL_set_accept_state(ssl_.get());
   context_ = std::move(context);
 }
@@ -140,6 +143,7 @@ TlsHandshake::Progress TlsHandshake::feed(Bytes record, std::vector<std::byte>& 
   const int error = result == 1 ? SSL_ERROR_NONE : SSL_get_error(ssl_.get(), result);
   const bool has_failed = result != 1 && error != SSL_ERROR_WANT_READ;
   if (has_failed) failure_ = why_it_failed();
+  was_too_old_ = newest_only_ && ERR_GET_REASON(ERR_peek_error()) == SSL_R_UNSUPPORTED_PROTOCOL;
   ERR_clear_error();
   last_output_.clear();
   take_output(last_output_);

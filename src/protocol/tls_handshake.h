@@ -41,8 +41,8 @@ class TlsHandshake {
  public:
   enum class Progress : std::uint8_t { kMore, kDone, kFailed };
 
-  // A server's.
-  explicit TlsHandshake(std::shared_ptr<const TlsContext> context);
+  // `newest_only`: TLS 1.3, whatever the context allows, as what is older stays with OpenSSL.
+  explicit TlsHandshake(std::shared_ptr<const TlsContext> context, bool newest_only = false);
   // A client's. `sessions` outlives it and keeps what tickets make; null: nothing is kept.
   // `resumed`: the session to go on with; null: a full handshake.
   TlsHandshake(std::shared_ptr<const TlsClientContext> context, TlsSessions* sessions,
@@ -69,6 +69,9 @@ class TlsHandshake {
   std::optional<TlsRecords> detach_client(TlsEngine& engine, MutableBytes record, Bytes plaintext);
   // Something was not as we know it of OpenSSL.
   bool was_unexpected() const { return was_unexpected_; }
+  // After kFailed: for `newest_only`, which the client was not able to.
+  bool was_too_old() const { return was_too_old_; }
+  bool detaches() const { return detaches_; }
   bool was_resumed() const;
   // What the client showed; null: nothing, or it was not asked. With a ticket, what it showed when
   // it got the first.
@@ -107,7 +110,7 @@ class TlsHandshake {
   TlsFailure failure_;
   TlsSecret client_secret_{}, server_secret_{};
   std::uint8_t client_secret_bytes_ = 0, server_secret_bytes_ = 0;
-  bool was_unexpected_ = false;
+  bool newest_only_ = false, was_too_old_ = false, was_unexpected_ = false;
   std::vector<std::byte> last_output_;                    // of the call that completed it
   std::uint64_t records_read_ = 0, records_written_ = 0;  // of a client, since then
 };

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <future>
 
 #include "net/clock.h"
@@ -16,10 +17,14 @@ constexpr std::uint32_t kMailboxMax = 65'536;
 constexpr std::uint32_t kAdminConnectionsMax = 256;
 constexpr std::size_t kListenersMax = 255;
 constexpr std::uint64_t kBacklogMax = 65'535;
-// Static storage: the loop sends it when nothing else can be done any more.
+// Static storage: the loop sends them when nothing else can be done any more.
 constexpr std::string_view kEmergencyAnswer =
     "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\nConnection: "
     "close\r\n\r\n";
+// Where TLS is spoken: a fatal alert, internal_error (RFC 8446 6), which may come before anything
+// was agreed.
+constexpr std::array kTlsEmergencyAnswer = {std::byte{21}, std::byte{3}, std::byte{3}, std::byte{0},
+                                            std::byte{2},  std::byte{2}, std::byte{80}};
 
 net::Io io_of(IoChoice choice) {
   switch (choice) {
@@ -71,6 +76,7 @@ WorkerSettings Cluster::worker_settings() const {
       static_cast<std::uint32_t>(std::min<std::uint64_t>(descriptor_limit_, 1u << 30));
   settings.connections_max = sizing_.connections_per_worker_max;
   settings.workers = sizing_.workers;
+  settings.tls_attached_max = (options_.tls_attached_max + sizing_.workers - 1) / sizing_.workers;
   settings.forwarded_field = options_.forwarded_header == ForwardedHeader::kForwarded
                                  ? protocol::ForwardedField::kForwarded
                                  : protocol::ForwardedField::kXForwardedFor;
@@ -94,6 +100,12 @@ std::optional<std::string> Cluster::read_trusted_proxies() {
 
 std::optional<std::string> Cluster::load_tls() {
   return tls_.load(options_, listeners_, net::unix_seconds_now());
+}
+
+std::optional<std::string> Cluster::reload_tls() {
+  auto problem = load_tls();
+  (problem ? tls_reload_failures_ : tls_reloads_).fetch_add(1, std::memory_order_relaxed);
+  return problem;
 }
 
 std::optional<std::string> Cluster::prepare() {
@@ -223,6 +235,7 @@ std::optional<std::string> Cluster::open_listener(const Thread& thread, net::Loo
   const auto listener = loop.listen(*address, options);
   if (!listener) return fmt::format("{}: {}", option, listener.error().message);
   worker.add_listener(*listener, {spec.proxy, false, deflate_of(spec), tls_.of(spec)});
+  if (tls_.of(spec) != nullptr) loop.answer_emergencies_with(*listener, kTlsEmergencyAnswer);
   const auto local = loop.local_address(*listener);
   if (!local) return local.error().message;
   spec.address = local->to_string();

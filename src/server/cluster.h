@@ -36,8 +36,8 @@ class Cluster final : public Publisher {
   Router& admin_router() { return admin_router_; }
 
   std::optional<std::string> start();
-  // Reads the certificates, at start and again; any thread.
-  std::optional<std::string> load_tls();
+  // Reads certificates and keys again, and counts how that went; any thread, after start().
+  std::optional<std::string> reload_tls();
   // Every worker calls Handler::review for its peers. Any thread.
   void review();
   void drain();
@@ -68,12 +68,19 @@ class Cluster final : public Publisher {
            admin_counters_.publications_lost.read();
   }
   std::vector<protocol::TlsCertificateTerm> certificates() const { return tls_.certificates(); }
+  // Those that reload_tls() reads.
+  std::vector<std::string> tls_files() const { return TlsSources::files(options_, listeners_); }
+  std::uint64_t tls_reloads() const { return tls_reloads_.load(std::memory_order_relaxed); }
+  std::uint64_t tls_reload_failures() const {
+    return tls_reload_failures_.load(std::memory_order_relaxed);
+  }
   bool is_draining() const { return admission_ != nullptr && admission_->is_draining(); }
   std::uint64_t descriptor_limit() const { return descriptor_limit_; }
 
  private:
   struct Thread;
 
+  std::optional<std::string> load_tls();
   std::optional<std::string> prepare();
   std::optional<std::string> read_listeners();
   std::optional<std::string> read_trusted_proxies();
@@ -115,6 +122,7 @@ class Cluster final : public Publisher {
   std::string io_name_;
   std::atomic<std::uint64_t> publications_lost_{0};  // by many threads
   std::atomic<std::uint32_t> reviews_asked_{0};
+  std::atomic<std::uint64_t> tls_reloads_{0}, tls_reload_failures_{0};
   std::atomic<bool> drain_asked_{false};
   std::atomic<bool> stop_asked_{false};
 };

@@ -95,6 +95,8 @@ struct alignas(64) Counters {
   Counter tls_resumed;             // of them, by a ticket
   Counter tls_attached;            // of them, left with OpenSSL: TLS 1.2, or detaching is off
   Counter tls_unexpected;          // of them, left with OpenSSL because something was not as known
+  Counter tls_held;                // those two kinds, now
+  Counter tls_old_refused;         // TLS 1.2 handshakes that tls_attached_max turned away
   Counter tls_failed;              // handshakes and connections that ended with a TLS alert
   Counter tls_waited;              // handshakes that had to wait for others
   Counter bytes_received;

@@ -68,7 +68,7 @@ std::uint32_t Server::workers() const { return cluster_->sizing().workers; }
 std::uint64_t Server::connections_max() const { return cluster_->sizing().connections_max; }
 std::string Server::io_name() const { return cluster_->io_name(); }
 std::vector<std::string> Server::warnings() const { return cluster_->sizing().warnings; }
-std::optional<std::string> Server::reload_certificates() { return cluster_->load_tls(); }
+std::optional<std::string> Server::reload_certificates() { return cluster_->reload_tls(); }
 void Server::review() { cluster_->review(); }
 void Server::drain() { cluster_->drain(); }
 bool Server::is_drained() const { return cluster_->is_draining() && cluster_->descriptors() == 0; }

@@ -166,6 +166,20 @@ std::optional<std::string> TlsSources::load(const Options& options,
   return std::nullopt;
 }
 
+std::vector<std::string> TlsSources::files(const Options& options,
+                                           std::span<const ListenerSpec> listeners) {
+  std::vector<std::string> all;
+  for (const auto* some :
+       {&options.tls_cert, &options.tls_key, &options.tls_client_ca, &options.tls_ticket_keys})
+    all.insert(all.end(), some->begin(), some->end());
+  for (const ListenerSpec& spec : listeners) {
+    if (!spec.tls_cert.empty()) all.insert(all.end(), {spec.tls_cert, spec.tls_key});
+  }
+  std::sort(all.begin(), all.end());
+  all.erase(std::unique(all.begin(), all.end()), all.end());
+  return all;
+}
+
 const TlsSource* TlsSources::of(const ListenerSpec& spec) const {
   if (!speaks_tls(options_, spec)) return nullptr;
   const auto entry = std::find_if(entries_.begin(), entries_.end(), [&](const Entry& one) {

@@ -41,6 +41,10 @@ class TlsSources {
   std::optional<std::string> load(const Options& options, std::span<const ListenerSpec> listeners,
                                   std::int64_t unix_seconds);
 
+  // All files that load() reads, once each.
+  static std::vector<std::string> files(const Options& options,
+                                        std::span<const ListenerSpec> listeners);
+
   // Null: its peers speak without TLS.
   const TlsSource* of(const ListenerSpec& spec) const;
   // Any thread, once loaded: each file once.

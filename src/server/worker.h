@@ -59,6 +59,8 @@ struct WorkerSettings {
   protocol::ForwardedField forwarded_field = protocol::ForwardedField::kXForwardedFor;
   // With DeflateChoice::kTakeover: the largest window that is kept; 9..15.
   std::uint8_t deflate_window_bits = protocol::kWindowBitsMax;
+  // TLS connections of this worker that OpenSSL keeps where detaching is on.
+  std::uint32_t tls_attached_max = 1024;
 };
 
 struct ListenerTraits {
@@ -171,7 +173,7 @@ class Worker final : public Publisher, private topics::TopicListener {
   void begin_handshake(int descriptor, Connection& connection, MutableBytes bytes);
   void begin_waiting();
   bool may_begin_handshake() const;
-  void note_established(const protocol::TlsCodec& codec, bool resumed);
+  bool note_established(const protocol::TlsCodec& codec, bool resumed);
   void note_handshake_over();
   void fail_tls(int descriptor, Connection& connection, protocol::TlsAlert alert);
   void submit_sealed(int descriptor);

@@ -63,7 +63,9 @@ bool Worker::may_begin_handshake() const {
 void Worker::begin_handshake(int descriptor, Connection& connection, MutableBytes bytes) {
   auto context = listeners_[connection.route].traits.tls->present();
   context->tickets()->rotate(loop_.now());
-  (*tls_)[descriptor].begin(std::move(context));
+  const bool newest_only =
+      context->detaches() && counters_.tls_held.read() >= settings_.tls_attached_max;
+  (*tls_)[descriptor].begin(std::move(context), newest_only);
   ++tls_->shaking;
   ++tls_->begun_in_turn;
   tls_->shaking_peak = std::max(tls_->shaking_peak, tls_->shaking);
@@ -109,8 +111,9 @@ void Worker::open_records(int descriptor, Connection& connection, MutableBytes b
       case Kind::kNothing:
         break;
       case Kind::kEstablished:
-        note_established(codec, opened.resumed);
         has_newcomers_ = true;
+        if (!note_established(codec, opened.resumed))
+          return fail_tls(descriptor, connection, protocol::TlsAlert::kCloseNotify);
         break;
       case Kind::kData:
         take_plaintext(descriptor, connection, opened.plaintext);
@@ -124,21 +127,30 @@ void Worker::open_records(int descriptor, Connection& connection, MutableBytes b
         counters_.tls_failed.add();
         return peer_gone(descriptor, connection, ECONNABORTED);
       case Kind::kFailed:
+        if (codec.handshake() != nullptr && codec.handshake()->was_too_old())
+          counters_.tls_old_refused.add();
         return fail_tls(descriptor, connection, opened.alert);
     }
   }
 }
 
-void Worker::note_established(const protocol::TlsCodec& codec, bool resumed) {
+// False: it stays with OpenSSL, which holds as many as it may. They began before the limit was
+// reached.
+bool Worker::note_established(const protocol::TlsCodec& codec, bool resumed) {
   note_handshake_over();
   counters_.tls_established.add();
   if (resumed) counters_.tls_resumed.add();
-  if (codec.is_detached()) return;
+  if (codec.is_detached()) return true;
+  counters_.tls_held.add();
   if (codec.handshake()->was_unexpected()) {
     counters_.tls_unexpected.add();
   } else {
     counters_.tls_attached.add();
   }
+  if (!codec.handshake()->detaches() || counters_.tls_held.read() <= settings_.tls_attached_max)
+    return true;
+  counters_.tls_old_refused.add();
+  return false;
 }
 
 void Worker::note_handshake_over() { --tls_->shaking; }
@@ -219,6 +231,7 @@ void Worker::say_last_word(int descriptor) {
 void Worker::forget_tls(int descriptor) {
   protocol::TlsCodec& codec = (*tls_)[descriptor];
   if (codec.is_shaking_hands()) note_handshake_over();
+  if (codec.is_attached()) counters_.tls_held.subtract();
   codec.end(tls_->engine);
 }
 

@@ -46,9 +46,11 @@ const protocol::Identity& authority() {
   return one;
 }
 
-std::shared_ptr<const protocol::TlsContext> context(bool detach, bool asks = false) {
+std::shared_ptr<const protocol::TlsContext> context(bool detach, bool asks = false,
+                                                    bool tls12 = false) {
   static const protocol::Identity one("localhost");
   protocol::TlsPolicy policy;
+  policy.allow_tls12 = tls12;
   if (asks) policy.client_certificates = protocol::TlsClientCertificates::kRequired;
   policy.client_authorities_pem = authority().certificate_pem();
   policy.detach = detach;
@@ -75,6 +77,7 @@ class WorkerTls : public testing::TestWithParam<bool> {  // detached or not
     settings_.session.message_bytes_max = 1'000'000;
     settings_.descriptors = 2048;
     settings_.connections_max = 1500;
+    settings_.tls_attached_max = 2;
     router_.add("/echo", echo_);
     worker_.emplace(settings_, router_, admission_, loop_, mailbox_, broker_, 0u, counters_);
     worker_->add_listener(kListener, {.tls = &source_});
@@ -265,6 +268,47 @@ TEST_P(WorkerTls, TellsTheHandlerWhoseCertificateItIs) {
   worker_->turn();
   EXPECT_EQ(take(7).substr(2), "hello");
   EXPECT_EQ(worker_->client_certificate(7), nullptr) << "an idle peer keeps none";
+  worker_.reset();  // before what it was given
+}
+
+TEST_P(WorkerTls, LetsOldVersionsInAsLongAsOpenSslMayHoldMore) {
+  TlsSource old(context(true, false, true));
+  worker_->add_listener(kListener + 1, {.tls = &old});
+  listener_ = kListener + 1;
+  CHECK(SSL_CTX_set_max_proto_version(contexts_.get(), TLS1_2_VERSION) == 1);
+  open(6);
+  open(7);
+  EXPECT_EQ(counters_.tls_held.read(), 2u);
+  SslEnd& third = connect(8);
+  give(8);
+  worker_->turn();
+  ERR_clear_error();
+  take(8);
+  EXPECT_FALSE(third.is_done());
+  EXPECT_EQ(ERR_GET_REASON(ERR_peek_error()), SSL_R_TLSV1_ALERT_PROTOCOL_VERSION);
+  ERR_clear_error();
+  EXPECT_EQ(counters_.tls_old_refused.read(), 1u);
+  // One that leaves makes room; and who speaks TLS 1.3 needs none.
+  loop_.end(6);
+  worker_->turn();
+  EXPECT_EQ(counters_.tls_held.read(), 1u);
+  open(9);
+  CHECK(SSL_CTX_set_max_proto_version(contexts_.get(), 0) == 1);
+  open(10);
+  // Three that begin while there is room for one.
+  loop_.end(7);
+  worker_->turn();
+  CHECK(SSL_CTX_set_max_proto_version(contexts_.get(), TLS1_2_VERSION) == 1);
+  for (const int descriptor : {11, 12, 13}) connect(descriptor);
+  for (int i = 0; i < 3; ++i) {
+    for (const int descriptor : {11, 12, 13}) {
+      give(descriptor);
+      worker_->turn();
+      take(descriptor);
+    }
+  }
+  EXPECT_EQ(counters_.tls_old_refused.read(), 3u);
+  EXPECT_EQ(loop_.shut.count(11) + loop_.shut.count(12) + loop_.shut.count(13), 2u);
   worker_.reset();  // before what it was given
 }
 
