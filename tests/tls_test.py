@@ -5,6 +5,7 @@ import contextlib
 import os
 import pathlib
 import re
+import shutil
 import signal
 import ssl
 import subprocess
@@ -152,6 +153,53 @@ class Clients(unittest.TestCase):
         with tls_server() as server:
             shown = s_client(server, [GET, b"Q\n"], "-maxfraglen", "512")
             self.assertIn("HTTP/1.1 426", shown)
+
+
+    @unittest.skipUnless(shutil.which("gnutls-cli"), "gnutls-cli is not installed (scripts/bootstrap --tests does it)")
+    def test_gnutls_updates_keys(self):
+        with tls_server() as server:
+            process = subprocess.Popen(
+                ["gnutls-cli", "--inline-commands", "--x509cafile", CERT, "--verify-hostname", "localhost", "-p", str(server.address[1]), HOST],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+            )
+            try:
+                for line in (GET, b"^rekey^\n", GET, b"^rekey^\n", b"^rekey^\n", GET):
+                    time.sleep(0.2)
+                    process.stdin.write(line)
+                    process.stdin.flush()
+                time.sleep(0.3)
+                process.stdin.close()
+                shown = process.stdout.read().decode("utf-8", "replace")
+            finally:
+                process.kill()
+                process.wait()
+                process.stdout.close()
+            self.assertEqual(shown.count("HTTP/1.1 426"), 3, shown)
+            self.assertEqual(server.metric("holdfast_tls_failed_total"), 0)
+            self.assertEqual(server.metric("holdfast_tls_unexpected_total"), 0)
+
+    @unittest.skipUnless(shutil.which("java"), "there is no Java here; any JDK of 11 or newer will do")
+    def test_java_talks_under_keys_that_end_soon(self):
+        # It updates its keys after each so many bytes, and asks for ours: hundreds of KeyUpdates.
+        folder = pathlib.Path(FOLDER.name)
+        limits = folder / "java.security"
+        limits.write_text("jdk.tls.keyLimits=AES/GCM/NoPadding KeyUpdate 2^12, ChaCha20-Poly1305 KeyUpdate 2^12\n")
+        with tls_server("--message-bytes-max", "1MiB") as server:
+            host, port = server.address
+            done = subprocess.run(
+                ["java", f"-Djava.security.properties={limits}", "-XX:TieredStopAtLevel=1", ROOT / "tests/TlsClient.java", host, str(port), CERT],
+                capture_output=True,
+                text=True,
+                timeout=60,
+                check=False,
+            )
+            if "NoClassDefFoundError" in done.stderr or "compiler" in done.stderr:
+                self.skipTest("this Java runs no sources: it is no JDK of 11 or newer")
+            self.assertEqual(done.stdout.strip(), "200 answers", done.stdout + done.stderr)
+            self.assertEqual(server.metric("holdfast_tls_failed_total"), 0)
+            self.assertEqual(server.metric("holdfast_tls_unexpected_total"), 0)
 
 
 class Sessions(unittest.TestCase):
