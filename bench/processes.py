@@ -80,6 +80,6 @@ def start_server(build, variant, connections, ping_interval, *more):
     return program, int(program.wait_for(r"listen=[0-9.]+:(\d+)").group(1))
 
 
-def start_load(build, port, connections, hold_seconds, *more, path="/", scheme="ws"):
-    return Program([build / "holdfast", "load", f"{scheme}://{ADDRESS}:{port}{path}", "--connections", connections, "--rate", 0,
+def start_load(build, port, connections, hold_seconds, *more, path="/", scheme="ws", rate=0):
+    return Program([build / "holdfast", "load", f"{scheme}://{ADDRESS}:{port}{path}", "--connections", connections, "--rate", rate,
                     "--hold", f"{hold_seconds}s", *more])

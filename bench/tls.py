@@ -1,5 +1,5 @@
 """What wss:// costs beside ws://, and beside OpenSSL alone."""
-import json, pathlib, re, signal, statistics, subprocess, tempfile, time
+import json, os, pathlib, re, signal, statistics, subprocess, tempfile, time
 
 from memory import one as memory_of_one
 from processes import start_load, start_server
@@ -41,7 +41,7 @@ def instructions(options, name):
     """User instructions of one of it, counted by callgrind: a machine without the SHA instructions, which valgrind does not know."""
     run = subprocess.run(["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", "--toggle-collect=*measured_*",
                           options.build / "src/protocol_bench", "--benchmark_format=json", f"--benchmark_filter={pattern(name)}"],
-                         check=True, capture_output=True, text=True)
+                         check=True, capture_output=True, text=True, env=os.environ | {"HOLDFAST_COLD_PEERS": "100"})
     count = int(re.search(r"Collected : (\d+)", run.stderr).group(1))
     return count / json.loads(run.stdout)["benchmarks"][0]["iterations"]
 
@@ -104,9 +104,10 @@ def storm(options, tls):
                                path="/echo", scheme="wss")
         residents.wait_for("holding")
         time.sleep(5)
-        crowd = start_load(options.build, port, RETURNING, 5, "--insecure", "--scenario", "storm", "--rounds", 3, "--rate", 1000, "--report",
-                           reports[1], scheme="wss")
-        crowd.process.wait(300)
+        crowd = start_load(options.build, port, RETURNING, 5, "--insecure", "--scenario", "storm", "--rounds", 3, "--report", reports[1],
+                           scheme="wss", rate=1000)
+        if crowd.process.wait(300) != 0:
+            raise SystemExit("bench: the crowd did not come back whole:\n" + "".join(crowd.lines[-20:]))
         residents.process.send_signal(signal.SIGINT)
         residents.process.wait(60)
         seen, came = (json.loads(report.read_text()) for report in reports)
@@ -126,7 +127,8 @@ def storm(options, tls):
 
 
 def run(options):
-    operations(options)
+    if not options.skip_operations:
+        operations(options)
     with tempfile.TemporaryDirectory(prefix="holdfast-bench-") as folder:
         tls = certificate(folder)
         idle_memory(options, tls)
