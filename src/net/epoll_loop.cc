@@ -45,7 +45,8 @@ EpollLoop::EpollLoop(const LoopOptions& options, Waker* waker, int epoll,
       // calloc: pages of a large table stay untouched until a descriptor of theirs is used.
       flags_(static_cast<std::uint8_t*>(std::calloc(descriptors_max, 1)), std::free),
       events_(new epoll_event[kEventsMax]),
-      slots_(new std::byte[kSlots * options.receive_slot_bytes]) {
+      slot_width_(options.receive_slot_bytes),
+      slots_(new std::byte[slot_width_.memory_bytes()]) {
   CHECK(flags_ != nullptr);
   sends_.reserve(Transport::kBatch);
   pieces_.reserve(kPiecesMax);
@@ -147,12 +148,13 @@ void EpollLoop::collect() {
   ready_next_ = 0;
   receive_count_ = 0;
   receive_next_ = 0;
-  while (receive_count_ < kSlots && unfinished_next_ < unfinished_count_) {
+  const std::size_t batch = slot_width_.batch();
+  while (receive_count_ < batch && unfinished_next_ < unfinished_count_) {
     const Descriptor descriptor = unfinished_[unfinished_next_++];
     if (descriptor < 0) continue;
     receives_[receive_count_++] = {descriptor, nullptr, 0, 0};
   }
-  while (receive_count_ < kSlots && event_next_ < event_count_) take_event(events_[event_next_++]);
+  while (receive_count_ < batch && event_next_ < event_count_) take_event(events_[event_next_++]);
   if (receive_count_ > 0) receive_collected();
 }
 
@@ -193,12 +195,19 @@ void EpollLoop::take_event(const epoll_event& event) {
 }
 
 void EpollLoop::receive_collected() {
-  for (std::size_t i = 0; i < receive_count_; ++i) {
-    flags(receives_[i].descriptor) &= static_cast<std::uint8_t>(~kUnfinished);
-    receives_[i].into = slots_.get() + i * options_.receive_slot_bytes;
-    receives_[i].capacity = options_.receive_slot_bytes;
+  const std::uint32_t width = slot_width_.width(receive_count_);
+  const std::span batch(receives_.data(), receive_count_);
+  std::byte* slot = slots_.get();
+  for (ReceiveOperation& receive : batch) {
+    flags(receive.descriptor) &= static_cast<std::uint8_t>(~kUnfinished);
+    receive.into = slot;
+    receive.capacity = width;
+    slot += width;
   }
-  transport_->receive({receives_.data(), receive_count_});
+  transport_->receive(batch);
+  int largest = 0;
+  for (const ReceiveOperation& receive : batch) largest = std::max(largest, receive.result);
+  slot_width_.learn(static_cast<std::uint32_t>(largest));
 }
 
 std::optional<Completion> EpollLoop::next_received() {

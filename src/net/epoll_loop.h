@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "net/loop.h"
+#include "net/slot_width.h"
 #include "net/transport.h"
 
 struct epoll_event;
@@ -52,7 +53,6 @@ class EpollLoop final : public Loop {
 
  private:
   static constexpr std::size_t kEventsMax = 512;
-  static constexpr std::size_t kSlots = 64;
   static constexpr std::size_t kBigBufferBytes = 64 * 1024;
   static constexpr std::size_t kPiecesMax = 1024;
 
@@ -124,10 +124,11 @@ class EpollLoop final : public Loop {
   std::size_t unfinished_count_ = 0;  // of this turn; what is behind it belongs to the next
 
   // The receive batch under way.
+  SlotWidth slot_width_;
   std::unique_ptr<std::byte[]> slots_;
   std::unique_ptr<std::byte[]>
       big_buffer_;  // made by the first peer that says more than a slot holds
-  std::array<ReceiveOperation, kSlots> receives_;
+  std::array<ReceiveOperation, SlotWidth::kSlotsMax> receives_;
   std::size_t receive_count_ = 0;
   std::size_t receive_next_ = 0;
   Descriptor reading_on_ = -1;  // the peer that filled its slot, or hung up

@@ -181,7 +181,7 @@ TEST_P(EpollLoop, SendsSeveralPiecesInTheirOrder) {
 
 TEST_P(EpollLoop, ReadsOnWhatDoesNotFitASlot) {
   const auto [client, server] = pair();
-  for (const std::size_t size : {511, 512, 513, 5000, 70'000, 400'000}) {
+  for (const std::size_t size : {511, 512, 513, 4095, 4096, 4097, 5000, 70'000, 400'000}) {
     received_.clear();
     std::string text(size, 'x');
     for (std::size_t i = 0; i < size; ++i) text[i] = static_cast<char>('a' + i % 23);

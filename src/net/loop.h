@@ -59,8 +59,8 @@ enum class Io : std::uint8_t { kAuto, kUring, kEpoll };
 
 struct LoopOptions {
   Io io = Io::kAuto;
-  // Bytes of one receive slot; a longer message is then read on into a 64 KiB buffer that only busy
-  // loops touch.
+  // Bytes of one receive slot where many peers are ready and say little (net/slot_width.h); what
+  // does not fit its slot is read on into a 64 KiB buffer that only busy loops touch.
   std::uint32_t receive_slot_bytes = 512;
   // Connections accepted in one turn and from one listener, so that a storm cannot starve those who
   // are in.
