@@ -170,6 +170,13 @@ std::optional<ChannelBook::Cached> ChannelBook::last_event(std::string_view app,
   return found->second;
 }
 
+std::string ChannelBook::last_event_within(const Membership& place, Instant now) {
+  const std::string& key = *place.channel->key;
+  const Shard& shard = shard_of(key);
+  const auto found = shard.cache.find(key);
+  return found == shard.cache.end() || found->second.until <= now ? "" : found->second.message;
+}
+
 void ChannelBook::expire(Instant now) {
   for (Shard& shard : shards_) {
     const std::lock_guard lock(shard.mutex);
@@ -177,14 +184,17 @@ void ChannelBook::expire(Instant now) {
   }
 }
 
-std::optional<ChannelBook::Figures> ChannelBook::figures(std::string_view app,
-                                                         std::string_view channel) {
+std::optional<ChannelBook::Figures> ChannelBook::figures(
+    std::string_view app, std::string_view channel,
+    const std::function<void(const Figures&)>& tell) {
   const std::string key = key_of(app, channel);
   Shard& shard = shard_of(key);
   const std::lock_guard lock(shard.mutex);
   const auto found = shard.channels.find(key);
   if (found == shard.channels.end() || found->second.subscriptions == 0) return std::nullopt;
-  return figures_of(found->second);
+  const Figures now = figures_of(found->second);
+  if (tell) tell(now);
+  return now;
 }
 
 std::vector<std::pair<std::string, ChannelBook::Figures>> ChannelBook::channels(

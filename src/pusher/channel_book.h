@@ -5,9 +5,9 @@
 // held for a few look-ups and never over I/O.
 //
 // Whatever is announced of a change is announced under the lock that made it, so all subscribers
-// hear of the changes in the order in which they happened. One who subscribes to the topic before
-// it joins hears a suffix of that order, which may repeat changes that its snapshot has already;
-// applied to the snapshot it leads to the truth.
+// hear of the changes in the order in which they happened. One who joins hears all that come behind
+// its snapshot and none of those before, since its place in the order is taken under that lock too
+// (arrival.h).
 //
 // A user whose last connection leaves a presence channel stays a member for kAbsence, for everybody
 // alike: for those who are there and for the snapshots of newcomers. Whoever is back by then was
@@ -104,11 +104,15 @@ class ChannelBook {
   void remember(std::string_view app, std::string_view channel, std::string message, Instant until,
                 const std::function<void()>& publish);
   std::optional<Cached> last_event(std::string_view app, std::string_view channel, Instant now);
+  // The same from within the `tell` of a join, where the lock is held: its message; empty: none.
+  std::string last_event_within(const Membership& place, Instant now);
   // Forgets the events whose time is over. To be called now and then.
   void expire(Instant now);
 
   // Of channels that somebody is on. Users who are absent count, as they do for subscribers.
-  std::optional<Figures> figures(std::string_view app, std::string_view channel);
+  // `tell` is called under the lock, if there is such a channel.
+  std::optional<Figures> figures(std::string_view app, std::string_view channel,
+                                 const std::function<void(const Figures&)>& tell = nullptr);
   std::vector<std::pair<std::string, Figures>> channels(std::string_view app,
                                                         std::string_view prefix);
   std::vector<std::string> users(std::string_view app, std::string_view channel);

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include "pusher/recovery.h"
 #include "pusher/server_message.h"
 
 namespace holdfast::pusher {
@@ -25,71 +24,82 @@ void note_leave(AppState& state, const ChannelName& kind, const ChannelBook::Lef
 
 void ChannelDoor::enter(Peer& peer, Client& client, const App& app, const Admission& admission) {
   const std::string& channel = admission.channel;
+  const HistoryRule* rule = app.history_of(channel);
+  const auto arrival = begin_arrival(app, admission);
+  // On the topic first: no event from now on may be missed.
+  const std::string topic = Hub::topic_of(app.id, channel);
+  if (arrival == nullptr) peer.subscribe(topic);
+  ChannelBook::Joined joined;
+  bool is_sent = false;
+  const auto enter_book = [&] { joined = join(peer, app, admission, arrival, is_sent); };
+  if (rule != nullptr) {
+    arrival->missed =
+        app.state->history.recover(channel, *rule, app.history_bytes_max,
+                                   admission.recover.value_or(Place{}), hub_->now(), enter_book);
+  } else {
+    enter_book();
+  }
+  if (joined.place.channel == nullptr) {
+    if (arrival == nullptr) peer.unsubscribe(topic);
+    return peer.send(subscription_error(
+        channel, "LimitReached",
+        fmt::format("a presence channel may have {} members", app.presence_members_max), 403));
+  }
+  client.add(joined.place);
+  if (arrival == nullptr) {
+    const auto recovered = admission.recover ? std::optional(false) : std::nullopt;
+    return peer.send(channel_message("pusher_internal:subscription_succeeded", channel,
+                                     succeeded_data({}, recovered, {})));
+  }
+  if (!is_sent) return peer.close(4100, "too busy: come back in a second");
+  client.begin_arrival(arrival);
+}
+
+// Null where a newcomer is told nothing that events could overtake.
+std::shared_ptr<Arrival> ChannelDoor::begin_arrival(const App& app,
+                                                    const Admission& admission) const {
+  const std::string& channel = admission.channel;
+  if (!admission.identity && !admission.kind.is_cache && app.history_of(channel) == nullptr)
+    return nullptr;
+  return std::make_shared<Arrival>(
+      Arrival{channel, Hub::topic_of(app.id, channel), admission.recover});
+}
+
+// The letter goes first of all that is said under the lock, so that the newcomer hears its count.
+ChannelBook::Joined ChannelDoor::join(Peer& peer, const App& app, const Admission& admission,
+                                      const std::shared_ptr<Arrival>& arrival, bool& is_sent) {
+  const std::string& channel = admission.channel;
   const auto& identity = admission.identity;
   std::optional<ChannelBook::Member> member;
   if (identity) member = ChannelBook::Member{identity->id, identity->info};
-  // On the topic first: no change of the book's from now on may be missed (channel_book.h).
-  const std::string topic = Hub::topic_of(app.id, channel);
-  const HistoryRule* rule = app.history_of(channel);
-  std::shared_ptr<Recovery> recovery;
-  if (rule != nullptr && admission.recover) {
-    recovery = begin_recovery(
-        peer, *hub_, app, *rule, channel, *admission.recover,
-        [this](Peer& one, const std::shared_ptr<Recovery>& mine) { arrive(one, mine); });
-    if (recovery == nullptr) return peer.close(4100, "too busy: come back in a second");
-  } else {
-    peer.subscribe(topic);
-  }
-  const auto joined = hub_->book().join(
+  return hub_->book().join(
       app.id, channel, member, app.presence_members_max, [&](const ChannelBook::Joined& now) {
+        if (arrival != nullptr) {
+          arrival->presence = now.presence;
+          if (admission.kind.is_cache)
+            arrival->newest = hub_->book().last_event_within(now.place, hub_->now());
+          is_sent = peer.at_this_point_of(arrival->topic,
+                                          [this, arrival](Peer& one) { arrive(one, arrival); });
+        }
         note_join(*app.state, admission.kind, now);
         if (now.subscriptions == 1) hub_->announce(app, WebhookEvent::kChannelOccupied, channel);
+        if (app.subscription_counts && !identity) hub_->tell_count(app, channel, now.subscriptions);
         if (!now.is_new_member) return;
         hub_->publish(app.id, channel, member_added(channel, identity->id, identity->info),
                       peer.id());
         hub_->announce(app, WebhookEvent::kMemberAdded, channel,
                        fmt::format(R"(,"user_id":{})", json_string(identity->id)));
       });
-  if (joined.place.channel == nullptr) {
-    peer.unsubscribe(topic);
-    return peer.send(subscription_error(
-        channel, "LimitReached",
-        fmt::format("a presence channel may have {} members", app.presence_members_max), 403));
-  }
-  client.add(joined.place);
-  if (recovery != nullptr) {
-    recovery->presence = joined.presence;
-    client.begin_recovery(std::move(recovery));
-  } else {
-    welcome(peer, app, admission, joined.presence);
-  }
-  if (app.subscription_counts && !identity) hub_->tell_count(app, channel, joined.subscriptions);
 }
 
-void ChannelDoor::welcome(Peer& peer, const App& app, const Admission& admission,
-                          std::string_view presence) {
-  const std::string& channel = admission.channel;
-  Place place;
-  if (const HistoryRule* rule = app.history_of(channel)) {
-    place = app.state->history.place_of(channel, *rule, app.history_bytes_max, hub_->now());
-  }
-  const auto recovered = admission.recover ? std::optional(false) : std::nullopt;
-  peer.send(channel_message("pusher_internal:subscription_succeeded", channel,
-                            succeeded_data(presence, recovered, place)),
-            place.epoch == 0 ? std::string() : place_text(place));
-  if (!admission.kind.is_cache) return;
-  const auto last = hub_->book().last_event(app.id, channel, hub_->now());
-  tell_newest(peer, *hub_, app, channel, last ? last->message : "");
-}
-
-// Its worker has delivered what was published before the recovery began.
-void ChannelDoor::arrive(Peer& peer, const std::shared_ptr<Recovery>& recovery) {
+// Its worker has delivered what was published before the letter.
+void ChannelDoor::arrive(Peer& peer, const std::shared_ptr<Arrival>& arrival) {
   Client* client = peer.find_data<Client>();
-  if (client == nullptr || !client->finish_recovery(recovery.get())) return;
+  if (client == nullptr || !client->finish_arrival(arrival.get())) return;
   const auto apps = hub_->apps();
   const App* app = apps->by_state(client->app());
   if (app == nullptr) return peer.close(4001, "the app was removed");
-  finish_recovery(peer, *hub_, *app, *recovery);
+  finish_arrival(peer, *hub_, *app, *arrival);
 }
 
 void ChannelDoor::leave_all(Client& client) {
@@ -103,14 +113,13 @@ void ChannelDoor::leave_all(Client& client) {
 void ChannelDoor::leave(const App* app, AppState& state, const Client::Membership& membership) {
   const std::string channel(membership.channel->name());
   const bool is_presence = membership.member != nullptr;
-  const auto left = hub_->book().leave(membership, hub_->now(), [&](const ChannelBook::Left& now) {
+  hub_->book().leave(membership, hub_->now(), [&](const ChannelBook::Left& now) {
     note_leave(state, classify(channel), now);
-    if (app == nullptr || now.subscriptions > 0) return;
-    hub_->announce(*app, WebhookEvent::kChannelVacated, channel);
+    if (app == nullptr) return;
+    if (app->subscription_counts && !is_presence)
+      hub_->tell_count(*app, channel, now.subscriptions);
+    if (now.subscriptions == 0) hub_->announce(*app, WebhookEvent::kChannelVacated, channel);
   });
-  if (app != nullptr && app->subscription_counts && !is_presence) {
-    hub_->tell_count(*app, channel, left.subscriptions);
-  }
 }
 
 }  // namespace holdfast::pusher

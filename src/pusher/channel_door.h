@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "holdfast/peer.h"
+#include "pusher/arrival.h"
 #include "pusher/channel_name.h"
 #include "pusher/client.h"
 #include "pusher/hub.h"
@@ -28,7 +29,8 @@ class ChannelDoor {
   // Outlives the server, as its handler does.
   explicit ChannelDoor(std::shared_ptr<Hub> hub) : hub_(std::move(hub)) {}
 
-  // Puts the client on the channel and tells it so, or why not; with a recovery in a turn or two.
+  // Puts the client on the channel and tells it so, or why not: at once, or in a turn or two where
+  // it has to be told more than that (arrival.h).
   void enter(Peer& peer, Client& client, const App& app, const Admission& admission);
   // Takes it off, after Client::remove(). `app` is null when it was removed meanwhile.
   void leave(const App* app, AppState& state, const Client::Membership& membership);
@@ -36,8 +38,10 @@ class ChannelDoor {
   void leave_all(Client& client);
 
  private:
-  void welcome(Peer& peer, const App& app, const Admission& admission, std::string_view presence);
-  void arrive(Peer& peer, const std::shared_ptr<Recovery>& recovery);
+  std::shared_ptr<Arrival> begin_arrival(const App& app, const Admission& admission) const;
+  ChannelBook::Joined join(Peer& peer, const App& app, const Admission& admission,
+                           const std::shared_ptr<Arrival>& arrival, bool& is_sent);
+  void arrive(Peer& peer, const std::shared_ptr<Arrival>& arrival);
 
   std::shared_ptr<Hub> hub_;
 };

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "pusher/recovery.h"
+#include "pusher/arrival.h"
 
 namespace holdfast::pusher {
 
@@ -77,24 +77,24 @@ bool Client::allows_event(std::uint32_t rate, Instant now) {
   return true;
 }
 
-bool Client::finish_recovery(const Recovery* recovery) {
+bool Client::finish_arrival(const Arrival* arrival) {
   if (more_ == nullptr) return false;
-  const std::size_t found = std::erase_if(
-      more_->recoveries, [recovery](const auto& one) { return one.get() == recovery; });
+  const std::size_t found =
+      std::erase_if(more_->arrivals, [arrival](const auto& one) { return one.get() == arrival; });
   rest();
   return found > 0;
 }
 
-void Client::end_recovery(std::string_view channel) {
+void Client::end_arrival(std::string_view channel) {
   if (more_ == nullptr) return;
-  std::erase_if(more_->recoveries, [channel](const auto& one) { return one->channel == channel; });
+  std::erase_if(more_->arrivals, [channel](const auto& one) { return one->channel == channel; });
   rest();
 }
 
 // A client that came back costs no more than others.
 void Client::rest() {
-  const bool is_idle = more_->others.empty() && more_->user == nullptr &&
-                       more_->recoveries.empty() && more_->events_until == Instant{};
+  const bool is_idle = more_->others.empty() && more_->user == nullptr && more_->arrivals.empty() &&
+                       more_->events_until == Instant{};
   if (is_idle) more_.reset();
 }
 

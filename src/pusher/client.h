@@ -17,7 +17,7 @@
 
 namespace holdfast::pusher {
 
-struct Recovery;
+struct Arrival;
 
 // Used by its worker's thread. Counted in its app from enter() to its end.
 class Client {
@@ -47,15 +47,15 @@ class Client {
   std::vector<Membership> remove_all();
   std::size_t channels() const;
 
-  // Its return to a channel, from the subscription until its worker has come to where it joins the
-  // others there (recovery.h). One that ends before that is not to be finished.
-  void begin_recovery(std::shared_ptr<Recovery> recovery) {
-    more().recoveries.push_back(std::move(recovery));
+  // Its way to a channel, from the subscription until its worker has come to where it joins the
+  // others there (arrival.h). One that ends before that is not to be finished.
+  void begin_arrival(std::shared_ptr<Arrival> arrival) {
+    more().arrivals.push_back(std::move(arrival));
   }
-  // False when it was ended by end_recovery() meanwhile.
-  bool finish_recovery(const Recovery* recovery);
+  // False when it was ended by end_arrival() meanwhile.
+  bool finish_arrival(const Arrival* arrival);
   // Of the channel, if there is one.
-  void end_recovery(std::string_view channel);
+  void end_arrival(std::string_view channel);
 
   // Null before the sign-in.
   const User* user() const { return more_ == nullptr ? nullptr : more_->user.get(); }
@@ -70,8 +70,8 @@ class Client {
   struct More {
     std::vector<Membership> others;
     std::unique_ptr<User> user;
-    std::vector<std::shared_ptr<Recovery>> recoveries;  // for a turn or two
-    Instant events_until{};                             // see allows_event()
+    std::vector<std::shared_ptr<Arrival>> arrivals;  // for a turn or two
+    Instant events_until{};                          // see allows_event()
   };
   More& more();
   void rest();

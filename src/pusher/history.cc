@@ -76,16 +76,6 @@ void History::append(
   if (publish) publish(message, place);
 }
 
-Place History::place_of(std::string_view name, const HistoryRule& rule, std::uint64_t bytes_max,
-                        Instant now) {
-  Shard& shard = shard_of(name);
-  const std::lock_guard lock(shard.mutex);
-  const Channel& channel = touch(shard, name, rule, now);
-  const Place place{channel.epoch, channel.serial};
-  make_room(shard, bytes_max);
-  return place;
-}
-
 History::Missed History::recover(std::string_view name, const HistoryRule& rule,
                                  std::uint64_t bytes_max, const Place& from, Instant now,
                                  const std::function<void()>& mark) {

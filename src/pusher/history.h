@@ -92,10 +92,8 @@ class History {
   void append(std::string_view channel, const HistoryRule& rule, std::uint64_t bytes_max,
               std::string message, Instant now,
               const std::function<void(const std::string& message, const Place& place)>& publish);
-  // Where a newcomer to the channel stands.
-  Place place_of(std::string_view channel, const HistoryRule& rule, std::uint64_t bytes_max,
-                 Instant now);
-  // What came behind `from`; see above for `mark`.
+  // Where a newcomer to the channel stands, and what came behind `from` (Place{}: it was never
+  // here); see above for `mark`.
   Missed recover(std::string_view channel, const HistoryRule& rule, std::uint64_t bytes_max,
                  const Place& from, Instant now, const std::function<void()>& mark);
   // Events go by uncounted from now on, or went by: all counts begin anew.

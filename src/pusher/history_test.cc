@@ -23,7 +23,7 @@ class HistoryTest : public testing::Test {
                     [&](const std::string&, const Place& place) { said = place; });
     return said;
   }
-  Place here(std::string_view channel) { return history_.place_of(channel, rule_, kPlenty, now_); }
+  Place here(std::string_view channel) { return recover(channel, {}).place; }
   History::Missed recover(std::string_view channel, const Place& from) {
     return history_.recover(channel, rule_, kPlenty, from, now_, nullptr);
   }
@@ -184,7 +184,7 @@ TEST(HistoryRace, LosesAndDoublesNothingWhileOthersPublish) {
     });
   }
   std::vector<History::Missed> recoveries;
-  const Place start{history.place_of("a", rule, 64 << 20, now).epoch, 0};
+  const Place start{history.recover("a", rule, 64 << 20, {}, now, nullptr).place.epoch, 0};
   for (int i = 0; i < 50; ++i) {
     recoveries.push_back(history.recover("a", rule, 64 << 20, start, now, [&] { post(0); }));
     std::this_thread::yield();

@@ -190,14 +190,15 @@ void Hub::tick() {
     due.swap(counts_due_);
   }
   const auto apps = apps_.now();
-  for (const auto& [app_id, channel] : due) {
-    const auto figures = book_.figures(app_id, channel);
-    if (!figures) continue;
-    publish(app_id, channel, count_message(channel, figures->subscriptions));
-    if (const App* app = apps->by_id(app_id)) {
+  for (const auto& [app_id, name] : due) {
+    const std::string &id = app_id, &channel = name;
+    book_.figures(id, channel, [&](const ChannelBook::Figures& figures) {
+      publish(id, channel, count_message(channel, figures.subscriptions));
+      const App* app = apps->by_id(id);
+      if (app == nullptr) return;
       announce(*app, WebhookEvent::kSubscriptionCount, channel,
-               fmt::format(R"(,"subscription_count":{})", figures->subscriptions));
-    }
+               fmt::format(R"(,"subscription_count":{})", figures.subscriptions));
+    });
   }
 }
 

@@ -67,7 +67,7 @@ class Hub {
   bool publish_event(const App& app, std::string_view channel, std::string message,
                      PeerId except = {});
   // How many are on a channel, to those who are on it: at once while they are few, else with the
-  // next tick() that is due.
+  // next tick() that is due. Under the book's lock, or a later count could be told first.
   void tell_count(const App& app, std::string_view channel, std::uint64_t subscriptions);
 
   // A user's connections. Those who watch the user are told of the first and the last one.

@@ -176,7 +176,7 @@ void SocketHandler::unsubscribe(Peer& peer, Client& client, const App& app,
   if (!fields) return;
   const auto membership = client.remove(fields->channel);
   if (!membership) return;
-  client.end_recovery(fields->channel);
+  client.end_arrival(fields->channel);
   peer.unsubscribe(Hub::topic_of(app.id, fields->channel));
   door_.leave(&app, *app.state, *membership);
 }
