@@ -1,5 +1,5 @@
 // pusher-js and Laravel Echo as a web page runs them. HOLDFAST_URL is ws://HOST:PORT, HOLDFAST_ADMIN the operator's listener,
-// HOLDFAST_PID the server, HOLDFAST_CHROMIUM the browser.
+// HOLDFAST_PID the server, HOLDFAST_RECOVERY the built script of web/recovery, HOLDFAST_CHROMIUM the browser.
 import assert from 'node:assert/strict';
 import { createRequire } from 'node:module';
 import test, { after, before, beforeEach } from 'node:test';
@@ -13,7 +13,9 @@ const api = new PusherServer({
   encryptionMasterKeyBase64: Buffer.alloc(32, 7).toString('base64'),
 });
 
-const libraries = ['pusher-js/dist/web/pusher-with-encryption.min.js', 'laravel-echo/dist/echo.iife.js'].map((path) => `node_modules/${path}`);
+const libraries = [
+  'node_modules/pusher-js/dist/web/pusher-with-encryption.min.js', 'node_modules/laravel-echo/dist/echo.iife.js', process.env.HOLDFAST_RECOVERY,
+];
 let browser, page;
 
 // What each page has: a connection like an application would make it, whose rights the application's server gives.
@@ -135,6 +137,64 @@ test('Laravel Echo listens, whispers and sees who is here', async () => {
   assert.deepEqual(result, { shipped: { order: 7 }, here: ['one'], joining: 'two', whispered: { who: 'one' }, leaving: 'two' });
 });
 
+// Ends the page's connections with that code.
+async function cutOff(code) {
+  const { connections } = await (await fetch(`${process.env.HOLDFAST_ADMIN}/connections`)).json();
+  for (const row of connections.filter(({ path }) => path.startsWith('/app/'))) {
+    const answer = await fetch(`${process.env.HOLDFAST_ADMIN}/connections/${row.id}?code=${code}`, { method: 'DELETE' });
+    assert.equal(answer.status, 202);
+  }
+}
+
+test('a page that was away hears what it missed, whole and in order, or that it is lost', async () => {
+  const names = ['kept', 'presence-kept', 'private-encrypted-kept'];
+  await page.evaluate(async (names) => {
+    window.client = holdfast.withRecovery(connect());
+    window.isAway = false;
+    client.connection.bind('connecting_in', () => (window.isAway = true));  // its state is "connected" until then
+    client.connection.bind('connected', () => (window.isAway = false));
+    window.heard = {};
+    for (const name of names) {
+      const channel = await joined(client, name);
+      heard[name] = [];
+      channel.bind_global((event, data) => heard[name].push(event.startsWith('pusher') ? event : event === 'said' ? data : event));
+    }
+  }, names);
+  const publish = async (from, to) => {
+    for (let number = from; number < to; ++number) for (const name of names) await api.trigger(name, 'said', number);
+  };
+  const numbers = (from, to) => Array.from({ length: to - from }, (_, index) => from + index);
+  const heard = async (count) => {
+    await page.waitForFunction(({ count, names }) => names.every((name) => heard[name].length >= count), { count, names });
+    return page.evaluate(() => heard);
+  };
+  const untilAway = () => page.waitForFunction(() => isAway);
+
+  await publish(0, 3);
+  await heard(3);
+  await cutOff(4100);  // It comes back after a second.
+  await untilAway();
+  await publish(3, 11);
+  assert.ok(await page.evaluate(() => isAway), 'all was said while it was away');
+  const back = await page.waitForFunction(() => !isAway).then(() => publish(11, 13)).then(() => heard(15));
+  for (const name of names) {
+    assert.deepEqual(back[name], [...numbers(0, 3), 'holdfast:recovered', 'pusher:subscription_succeeded', ...numbers(3, 13)], name);
+  }
+
+  await cutOff(4100);
+  await untilAway();
+  await api.triggerBatch(numbers(0, 10).map((data) => ({ channel: 'kept', name: 'said', data })));
+  await api.triggerBatch(numbers(10, 20).map((data) => ({ channel: 'kept', name: 'said', data })));
+  await api.trigger('kept', 'said', 20);
+  assert.ok(await page.evaluate(() => isAway), 'all was said while it was away');
+  const late = await page.waitForFunction(() => heard.kept.length >= 17 && heard['presence-kept'].length >= 17).then(() => page.evaluate(() => heard));
+  assert.deepEqual(late.kept.slice(15), ['holdfast:lost', 'pusher:subscription_succeeded'], 'of the 21 that it missed, 20 are kept');
+  assert.deepEqual(late['presence-kept'].slice(15), ['holdfast:recovered', 'pusher:subscription_succeeded']);
+  await api.trigger('kept', 'said', 'live');
+  assert.deepEqual((await page.waitForFunction(() => heard.kept.length > 17).then(() => page.evaluate(() => heard.kept))).slice(17), ['live']);
+  await page.evaluate(() => client.disconnect());
+});
+
 // Milliseconds until the page is connected again after it was closed with `code`; null: it did not come back.
 async function returnAfter(code) {
   const socketId = await page.evaluate(async () => {
@@ -145,11 +205,8 @@ async function returnAfter(code) {
     return client.connection.socket_id;
   });
   assert.ok(socketId);
-  const { connections } = await (await fetch(`${process.env.HOLDFAST_ADMIN}/connections`)).json();
-  const row = connections.find(({ path }) => path.startsWith('/app/'));
   const before = await page.evaluate(() => performance.now());
-  const answer = await fetch(`${process.env.HOLDFAST_ADMIN}/connections/${row.id}?code=${code}`, { method: 'DELETE' });
-  assert.equal(answer.status, 202);
+  await cutOff(code);
   const at = await page.evaluate(async () => {
     for (let tries = 0; tries < 60; ++tries) {
       const back = states.find(([, state]) => state === 'connected');

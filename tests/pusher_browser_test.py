@@ -4,17 +4,37 @@ import os
 import pathlib
 import shutil
 import subprocess
+import tempfile
 import unittest
 
-from harness import ROOT, Server
+from harness import HOLDFAST, ROOT, Server
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-headless-shell", "google-chrome"))), None)
+
+CONFIG = """
+[[apps]]
+id = "1"
+key = "app-key"
+secret = "app-secret"
+client_events = true
+[[apps.history]]
+prefix = "kept"
+events = 20
+[[apps.history]]
+prefix = "presence-kept"
+[[apps.history]]
+prefix = "private-encrypted-kept"
+"""
 
 
 @unittest.skipIf(CHROMIUM is None, "no Chromium here: scripts/bootstrap --tests installs it where Debian has it")
 class Browser(unittest.TestCase):
     def test_pages_that_use_the_client_libraries_are_content(self):
-        with Server("--workers", 2, "--drain-time", "1s") as server:
+        config = tempfile.NamedTemporaryFile("w", suffix=".toml")
+        self.addCleanup(config.close)
+        config.write(CONFIG)
+        config.flush()
+        with Server("--config", config.name, "--workers", 2, "--drain-time", "1s") as server:
             done = subprocess.run(
                 ["node", "--test", "--test-reporter=spec", pathlib.Path(__file__).with_suffix(".mjs")],
                 cwd=ROOT,
@@ -22,6 +42,7 @@ class Browser(unittest.TestCase):
                     **os.environ,
                     "HOLDFAST_URL": server.url,
                     "HOLDFAST_ADMIN": f"http://{server.admin[0]}:{server.admin[1]}",
+                    "HOLDFAST_RECOVERY": str(pathlib.Path(HOLDFAST).with_name("web") / "recovery/recovery.js"),
                     "HOLDFAST_PID": str(server.process.pid),
                     "HOLDFAST_CHROMIUM": CHROMIUM,
                 },
