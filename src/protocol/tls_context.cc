@@ -72,31 +72,11 @@ int choose_identity(SSL* ssl, int*, void* context) {
   return SSL_TLSEXT_ERR_OK;
 }
 
-Result<void> load_chain(SSL_CTX* context, const TlsIdentity& identity) {
-  const BioPointer bio = read_only(identity.chain_pem);
-  const CertificatePointer leaf(PEM_read_bio_X509_AUX(bio.get(), nullptr, nullptr, nullptr));
-  if (leaf == nullptr || SSL_CTX_use_certificate(context, leaf.get()) != 1)
-    return failure(fmt::format("{}: no certificate: {}", identity.name, openssl_error()));
-  while (X509* next = PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr)) {
-    if (SSL_CTX_add0_chain_cert(context, next) == 1) continue;
-    X509_free(next);
-    return failure(fmt::format("{}: {}", identity.name, openssl_error()));
-  }
-  ERR_clear_error();  // the end of the file
-  return {};
-}
-
-Result<void> load_key(SSL_CTX* context, const TlsIdentity& identity) {
+KeyPointer read_key(const TlsIdentity& identity) {
   const BioPointer bio = read_only(identity.key_pem);
   // A passphrase cannot be asked for: an encrypted key is an error, not a prompt.
   const auto no_passphrase = [](char*, int, int, void*) { return 0; };
-  const KeyPointer key(PEM_read_bio_PrivateKey(bio.get(), nullptr, no_passphrase, nullptr));
-  if (key == nullptr)
-    return failure(fmt::format("the private key of {}: {}", identity.name, openssl_error()));
-  if (SSL_CTX_use_PrivateKey(context, key.get()) != 1)
-    return failure(fmt::format("the private key of {} is another certificate's: {}", identity.name,
-                               openssl_error()));
-  return {};
+  return KeyPointer(PEM_read_bio_PrivateKey(bio.get(), nullptr, no_passphrase, nullptr));
 }
 
 Result<void> agree_on_suites(SSL_CTX* context, const TlsPolicy& policy) {
@@ -162,11 +142,10 @@ Result<void> ask_for_certificates(SSL_CTX* context, const TlsPolicy& policy) {
   return {};
 }
 
-TlsCertificateTerm term_of(SSL_CTX* context, const TlsIdentity& identity) {
-  const X509* leaf = SSL_CTX_get0_certificate(context);
+TlsCertificateTerm term_of(const X509* leaf, const std::string& name) {
   std::tm end{};
   CHECK(ASN1_TIME_to_tm(X509_get0_notAfter(leaf), &end) == 1);
-  return {identity.name, subject_text(leaf), timegm(&end)};
+  return {name, subject_text(leaf), timegm(&end)};
 }
 
 void cleanse_and_free(void* block, const char*, int) {
@@ -195,11 +174,49 @@ bool use_cleansing_allocator() {
 
 TlsIdentity::~TlsIdentity() { OPENSSL_cleanse(key_pem.data(), key_pem.size()); }
 
+struct TlsContext::Loaded {
+  std::string name;
+  CertificatePointer leaf;
+  std::vector<CertificatePointer> chain;
+  KeyPointer key;
+
+  static Result<Loaded> from(const TlsIdentity& identity);
+  Result<void> give_to(SSL_CTX* context) const;
+};
+
+Result<TlsContext::Loaded> TlsContext::Loaded::from(const TlsIdentity& identity) {
+  Loaded loaded;
+  loaded.name = identity.name;
+  const BioPointer bio = read_only(identity.chain_pem);
+  loaded.leaf.reset(PEM_read_bio_X509_AUX(bio.get(), nullptr, nullptr, nullptr));
+  if (loaded.leaf == nullptr)
+    return failure(fmt::format("{}: no certificate: {}", identity.name, openssl_error()));
+  while (X509* next = PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr))
+    loaded.chain.emplace_back(next);
+  ERR_clear_error();  // the end of the file
+  loaded.key = read_key(identity);
+  if (loaded.key == nullptr)
+    return failure(fmt::format("the private key of {}: {}", identity.name, openssl_error()));
+  return loaded;
+}
+
+Result<void> TlsContext::Loaded::give_to(SSL_CTX* context) const {
+  if (SSL_CTX_use_certificate(context, leaf.get()) != 1)
+    return failure(fmt::format("{}: no certificate: {}", name, openssl_error()));
+  for (const CertificatePointer& next : chain) {
+    if (SSL_CTX_add1_chain_cert(context, next.get()) != 1)
+      return failure(fmt::format("{}: {}", name, openssl_error()));
+  }
+  if (SSL_CTX_use_PrivateKey(context, key.get()) != 1)
+    return failure(
+        fmt::format("the private key of {} is another certificate's: {}", name, openssl_error()));
+  return {};
+}
+
 void TlsContext::FreeContext::operator()(ssl_ctx_st* context) const { SSL_CTX_free(context); }
 TlsContext::~TlsContext() = default;
 
-Result<TlsContext::Pointer> TlsContext::make_one(const TlsIdentity& identity,
-                                                 const TlsPolicy& policy) {
+Result<TlsContext::Pointer> TlsContext::make_for(const Loaded& identity, const TlsPolicy& policy) {
   Pointer context(SSL_CTX_new(TLS_server_method()));
   CHECK(context != nullptr);
   SSL_CTX* ssl = context.get();
@@ -214,27 +231,51 @@ Result<TlsContext::Pointer> TlsContext::make_one(const TlsIdentity& identity,
   SSL_CTX_set_max_early_data(ssl, 0);
   tickets_->serve(ssl);
   SSL_CTX_set_alpn_select_cb(ssl, choose_protocol, nullptr);
-  if (policy.detach) SSL_CTX_set_keylog_callback(ssl, TlsHandshake::note_secret);
-  if (auto loaded = load_chain(ssl, identity); !loaded) return tl::unexpected(loaded.error());
-  if (auto loaded = load_key(ssl, identity); !loaded) return tl::unexpected(loaded.error());
+  if (policy.detach) SSL_CTX_set_msg_callback(ssl, TlsHandshake::note_message);
+  if (auto given = identity.give_to(ssl); !given) return tl::unexpected(given.error());
   if (auto asked = ask_for_certificates(ssl, policy); !asked) return tl::unexpected(asked.error());
   return context;
 }
 
 Result<std::shared_ptr<const TlsContext>> TlsContext::make(const TlsPolicy& policy,
                                                            std::shared_ptr<TlsTickets> tickets) {
-  CHECK(!policy.identities.empty());
+  auto one = make_many(1, policy, std::move(tickets));
+  if (!one) return tl::unexpected(one.error());
+  return std::move(one->front());
+}
+
+Result<TlsContexts> TlsContext::make_many(std::size_t count, const TlsPolicy& policy,
+                                          std::shared_ptr<TlsTickets> tickets) {
+  CHECK(count > 0 && !policy.identities.empty());
+  if (tickets == nullptr) tickets = std::make_shared<TlsTickets>(kTicketLifetime);
+  std::vector<Loaded> identities;
+  for (const TlsIdentity& identity : policy.identities) {
+    auto loaded = Loaded::from(identity);
+    if (!loaded) return tl::unexpected(loaded.error());
+    identities.push_back(std::move(*loaded));
+  }
+  TlsContexts contexts;
+  for (std::size_t i = 0; i < count; ++i) {
+    auto one = make_one(identities, policy, tickets);
+    if (!one) return tl::unexpected(one.error());
+    contexts.push_back(std::move(*one));
+  }
+  return contexts;
+}
+
+Result<std::shared_ptr<const TlsContext>> TlsContext::make_one(
+    std::span<const Loaded> identities, const TlsPolicy& policy,
+    std::shared_ptr<TlsTickets> tickets) {
   std::shared_ptr<TlsContext> result(new TlsContext);
-  result->tickets_ =
-      tickets != nullptr ? std::move(tickets) : std::make_shared<TlsTickets>(kTicketLifetime);
+  result->tickets_ = std::move(tickets);
   result->detach_ = policy.detach;
   result->allow_tls12_ = policy.allow_tls12;
   result->asks_for_certificates_ = policy.client_certificates != TlsClientCertificates::kOff;
-  for (const TlsIdentity& identity : policy.identities) {
-    auto one = result->make_one(identity, policy);
+  for (const Loaded& identity : identities) {
+    auto one = result->make_for(identity, policy);
     if (!one) return tl::unexpected(one.error());
     result->contexts_.push_back(std::move(*one));
-    result->certificates_.push_back(term_of(result->contexts_.back().get(), identity));
+    result->certificates_.push_back(term_of(identity.leaf.get(), identity.name));
   }
   SSL_CTX* first = result->ssl();
   SSL_CTX_set_tlsext_servername_callback(first, choose_identity);

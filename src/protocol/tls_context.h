@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -67,14 +68,21 @@ struct TlsCertificateTerm {
   std::int64_t not_after;  // the last second, since 1970
 };
 
-// Shared by all workers; any thread. Replaced as a whole when certificates change: handshakes that
-// began under the old one end under it.
+class TlsContext;
+using TlsContexts = std::vector<std::shared_ptr<const TlsContext>>;
+
+// Handshakes under one are done on one thread alone: each asks OpenSSL for secrets at two moments,
+// by a switch that they have in common. All else may be asked by any thread. Replaced as a whole
+// when certificates change: handshakes that began under the old one end under it.
 class TlsContext {
  public:
   // The error names the file and what is wrong with it. `tickets` are shared by all contexts whose
   // tickets are good with each other; null: keys of its own, for two hours.
   static Result<std::shared_ptr<const TlsContext>> make(
       const TlsPolicy& policy, std::shared_ptr<TlsTickets> tickets = nullptr);
+  // So many, at least one: one for each thread. They have the certificates and keys in common.
+  static Result<TlsContexts> make_many(std::size_t count, const TlsPolicy& policy,
+                                       std::shared_ptr<TlsTickets> tickets = nullptr);
   ~TlsContext();
   TlsContext(const TlsContext&) = delete;
   TlsContext& operator=(const TlsContext&) = delete;
@@ -93,9 +101,13 @@ class TlsContext {
     void operator()(ssl_ctx_st* context) const;
   };
   using Pointer = std::unique_ptr<ssl_ctx_st, FreeContext>;
+  struct Loaded;  // an identity, as OpenSSL's objects
 
   TlsContext() = default;
-  Result<Pointer> make_one(const TlsIdentity& identity, const TlsPolicy& policy);
+  static Result<std::shared_ptr<const TlsContext>> make_one(std::span<const Loaded> identities,
+                                                            const TlsPolicy& policy,
+                                                            std::shared_ptr<TlsTickets> tickets);
+  Result<Pointer> make_for(const Loaded& identity, const TlsPolicy& policy);
 
   std::shared_ptr<TlsTickets> tickets_;
   std::vector<Pointer> contexts_;  // one for each identity

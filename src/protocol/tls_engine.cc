@@ -89,7 +89,8 @@ void TlsEngine::expand(TlsSuite suite, const TlsSecret* secret, std::string_view
   info[size++] = 1;  // HKDF-Expand's first block
   std::array<unsigned char, kTlsSecretBytesMax> block;
   std::size_t written = 0;
-  EVP_MAC_CTX* mac = macs_[traits.secret_bytes == kTlsSecretBytesMax ? 1 : 0].get();
+  EVP_MAC_CTX* mac = macs_[mac_of(suite)].get();
+  macs_keyed_[mac_of(suite)] = true;
   const unsigned char* key = secret == nullptr ? nullptr : raw(secret->data());
   CHECK(EVP_MAC_init(mac, key, key == nullptr ? 0 : traits.secret_bytes, nullptr) == 1);
   CHECK(EVP_MAC_update(mac, info.data(), size) == 1);
@@ -178,9 +179,10 @@ TlsEngine::Slot& TlsEngine::oldest_of(std::span<Slot> set) const {
 
 void TlsEngine::forget(TlsSuite suite, const TlsSecret& secret) {
   // The HMAC keeps its last key, and cannot be asked which one that is.
-  constexpr std::array<unsigned char, 1> kNoKey = {0};
-  CHECK(EVP_MAC_init(macs_[traits_of(suite).secret_bytes == kTlsSecretBytesMax ? 1 : 0].get(),
-                     kNoKey.data(), kNoKey.size(), nullptr) == 1);
+  if (std::exchange(macs_keyed_[mac_of(suite)], false)) {
+    constexpr std::array<unsigned char, 1> kNoKey = {0};
+    CHECK(EVP_MAC_init(macs_[mac_of(suite)].get(), kNoKey.data(), kNoKey.size(), nullptr) == 1);
+  }
   for (const Use use : {Use::kOpen, Use::kSeal}) {
     for (Slot& slot : set_of(secret)) {
       if (slot.fits(suite, secret, use)) clear(slot);

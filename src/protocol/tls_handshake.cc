@@ -17,6 +17,7 @@ namespace {
 
 constexpr std::string_view kClientLabel = "CLIENT_TRAFFIC_SECRET_0 ";
 constexpr std::string_view kServerLabel = "SERVER_TRAFFIC_SECRET_0 ";
+constexpr unsigned char kFinished = 20;  // RFC 8446 4
 
 int handshake_index() {
   static const int index = SSL_get_ex_new_index(0, nullptr, nullptr, nullptr, nullptr);
@@ -99,6 +100,17 @@ TlsHandshake::~TlsHandshake() {
   OPENSSL_cleanse(server_secret_.data(), server_secret_.size());
 }
 
+// OpenSSL writes five secrets of a handshake as text where somebody asks for them, which is a
+// twelfth of its price, and two are of use. The server's is made when its Finished was written
+// (with another), the client's when that came. An SSL cannot be asked for secrets, only its
+// context: so it is asked from a Finished until OpenSSL returns to feed().
+void TlsHandshake::note_message(int, int version, int type, const void* message, std::size_t size,
+                                ssl_st* ssl, void*) {
+  if (type == SSL3_RT_HANDSHAKE && version == TLS1_3_VERSION && size > 0 &&
+      *static_cast<const unsigned char*>(message) == kFinished)
+    SSL_CTX_set_keylog_callback(SSL_get_SSL_CTX(ssl), note_secret);
+}
+
 void TlsHandshake::note_secret(const ssl_st* ssl, const char* line) {
   auto* self = static_cast<TlsHandshake*>(SSL_get_ex_data(ssl, handshake_index()));
   if (self == nullptr) return;
@@ -140,6 +152,7 @@ TlsHandshake::Progress TlsHandshake::feed(Bytes record, std::vector<std::byte>& 
   CHECK(BIO_write(SSL_get_rbio(ssl_.get()), record.data(), static_cast<int>(record.size())) ==
         static_cast<int>(record.size()));
   const int result = SSL_do_handshake(ssl_.get());
+  if (!is_client()) SSL_CTX_set_keylog_callback(SSL_get_SSL_CTX(ssl_.get()), nullptr);
   const int error = result == 1 ? SSL_ERROR_NONE : SSL_get_error(ssl_.get(), result);
   const bool has_failed = result != 1 && error != SSL_ERROR_WANT_READ;
   if (has_failed) failure_ = why_it_failed();

@@ -83,8 +83,12 @@ class TlsHandshake {
   void write(TlsEngine& engine, Bytes plaintext, std::vector<std::byte>& output);
   void write_close(std::vector<std::byte>& output);
 
-  // For SSL_CTX_set_keylog_callback: keeps the two secrets of application data, and no other.
+  // For SSL_CTX_set_keylog_callback: keeps the two secrets of application data, and no other. A
+  // server's context gets note_message for SSL_CTX_set_msg_callback instead, which asks for these
+  // two alone.
   static void note_secret(const ssl_st* ssl, const char* line);
+  static void note_message(int is_written, int version, int type, const void* message,
+                           std::size_t size, ssl_st* ssl, void*);
   // For SSL_CTX_sess_set_new_cb: a ticket came.
   static int note_session(ssl_st* ssl, ssl_session_st* session);
 

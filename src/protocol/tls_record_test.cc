@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <random>
 #include <string>
 #include <type_traits>
@@ -142,6 +143,26 @@ TEST(TlsRecords, AreMovedWithoutAnythingStayingBehind) {
   const auto* ended = reinterpret_cast<const std::byte*>(&elsewhere);
   for (std::size_t i = 0; i < 112; ++i) EXPECT_EQ(ended[i], std::byte{0});
   (void)secret;
+}
+
+TEST(TlsEngine, ForgetsTheKeysOfAConnectionThatIsGone) {
+  for (const std::size_t kept : {std::size_t{0}, TlsEngine::kKeptDefault}) {
+    TlsEngine engine(kept);
+    const TlsSecret secret = secret_of_hex(kServerSecret);
+    std::uint64_t sequence = 0;
+    const auto seal = [&] {
+      std::array<std::byte, kTlsOverheadBytes> out;
+      engine.seal(TlsSuite::kAes128Gcm, secret, sequence++, TlsContent::kApplicationData, {}, 0,
+                  out.data());
+    };
+    for (int i = 0; i < 5; ++i) seal();
+    const std::uint64_t before = engine.derivations();
+    seal();
+    ASSERT_EQ(engine.derivations(), before) << "the key is at hand";
+    engine.forget(TlsSuite::kAes128Gcm, secret);
+    seal();
+    EXPECT_GT(engine.derivations(), before);
+  }
 }
 
 // Two that speak in turn, as in a broadcast that is begun while another goes on, share the engine's

@@ -99,7 +99,8 @@ std::optional<std::string> Cluster::read_trusted_proxies() {
 }
 
 std::optional<std::string> Cluster::load_tls() {
-  return tls_.load(options_, listeners_, net::unix_seconds_now());
+  // And the operator's thread.
+  return tls_.load(options_, listeners_, sizing_.workers + 1, net::unix_seconds_now());
 }
 
 std::optional<std::string> Cluster::reload_tls() {
@@ -111,13 +112,13 @@ std::optional<std::string> Cluster::reload_tls() {
 std::optional<std::string> Cluster::prepare() {
   if (auto problem = read_listeners()) return problem;
   if (auto problem = read_trusted_proxies()) return problem;
-  if (auto problem = load_tls()) return problem;
   descriptor_limit_ = net::raise_descriptor_limit().soft;
   const Machine machine{std::max(1u, std::thread::hardware_concurrency()), descriptor_limit_,
                         net::memory_available()};
   auto sizing = size_up(options_, machine);
   if (!sizing) return sizing.error().message;
   sizing_ = std::move(*sizing);
+  if (auto problem = load_tls()) return problem;
   for (const std::string& text : options_.origins) {
     auto origin = protocol::OriginPattern::parse(text);
     if (!origin) return fmt::format("origins: {}", origin.error().message);

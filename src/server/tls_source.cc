@@ -92,8 +92,8 @@ std::optional<std::string> TlsSources::check(const Options& options,
   return std::nullopt;
 }
 
-Result<std::shared_ptr<const TlsContext>> TlsSources::make(const Options& options,
-                                                           const Kind& kind) const {
+Result<protocol::TlsContexts> TlsSources::make(const Options& options, const Kind& kind,
+                                               std::size_t workers) const {
   protocol::TlsPolicy policy;
   policy.detach = !options.tls_attached;
   policy.allow_tls12 = options.tls12;
@@ -116,14 +116,14 @@ Result<std::shared_ptr<const TlsContext>> TlsSources::make(const Options& option
     if (!authorities) return failure("tls-client-ca: " + authorities.error().message);
     policy.client_authorities_pem = std::move(*authorities);
   }
-  auto context = TlsContext::make(policy, tickets_);
-  if (!context) return failure("TLS: " + context.error().message);
-  return context;
+  auto contexts = TlsContext::make_many(workers, policy, tickets_);
+  if (!contexts) return failure("TLS: " + contexts.error().message);
+  return contexts;
 }
 
 std::optional<std::string> TlsSources::load(const Options& options,
                                             std::span<const ListenerSpec> listeners,
-                                            std::int64_t unix_seconds) {
+                                            std::size_t workers, std::int64_t unix_seconds) {
   if (auto problem = check(options, listeners)) return problem;
   const bool is_first = tickets_ == nullptr;
   if (is_first) {
@@ -145,15 +145,15 @@ std::optional<std::string> TlsSources::load(const Options& options,
     if (speaks_tls(options, spec) && std::find(kinds.begin(), kinds.end(), kind) == kinds.end())
       kinds.push_back(kind);
   }
-  std::vector<std::shared_ptr<const TlsContext>> contexts;
+  std::vector<protocol::TlsContexts> contexts;
   for (std::size_t i = 0; i < kinds.size(); ++i) {
-    auto context = make(options, kinds[i]);
-    if (!context) return context.error().message;
+    auto each = make(options, kinds[i], workers);
+    if (!each) return each.error().message;
     if (!is_first) {
-      if (auto problem = ended(**context, *entries_[i].source->present(), unix_seconds))
+      if (auto problem = ended(*each->front(), *entries_[i].source->present(), unix_seconds))
         return problem;
     }
-    contexts.push_back(std::move(*context));
+    contexts.push_back(std::move(*each));
   }
   if (!ticket_keys.empty()) tickets_->share(std::move(ticket_keys));
   for (std::size_t i = 0; i < kinds.size(); ++i) {

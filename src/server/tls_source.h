@@ -20,15 +20,21 @@ namespace holdfast::server {
 // What new handshakes begin with; replaced when certificates change. Any thread.
 class TlsSource {
  public:
-  explicit TlsSource(std::shared_ptr<const protocol::TlsContext> first)
-      : present_(std::move(first)) {}
-  std::shared_ptr<const protocol::TlsContext> present() const { return present_.load(); }
-  void replace(std::shared_ptr<const protocol::TlsContext> next) {
-    present_.store(std::move(next));
+  // One context for each worker. With fewer, workers share them: only where all are on one thread.
+  explicit TlsSource(protocol::TlsContexts first) : present_(shared(std::move(first))) {}
+  explicit TlsSource(std::shared_ptr<const protocol::TlsContext> only)
+      : TlsSource(protocol::TlsContexts{std::move(only)}) {}
+  std::shared_ptr<const protocol::TlsContext> present(std::uint32_t worker = 0) const {
+    const auto contexts = present_.load();
+    return (*contexts)[worker % contexts->size()];
   }
+  void replace(protocol::TlsContexts next) { present_.store(shared(std::move(next))); }
 
  private:
-  SharedValue<const protocol::TlsContext> present_;
+  static std::shared_ptr<const protocol::TlsContexts> shared(protocol::TlsContexts contexts) {
+    return std::make_shared<const protocol::TlsContexts>(std::move(contexts));
+  }
+  SharedValue<const protocol::TlsContexts> present_;
 };
 
 // Those of all listeners: one for each set of certificates and rule for clients' ones.
@@ -36,10 +42,11 @@ class TlsSources {
  public:
   // Reads what the options and listeners name, at start, and again: all of it or nothing, so that
   // an error, which names the option and the file, leaves the old in force. Again, a certificate
-  // that has ended (by `unix_seconds`) is such an error, unless the old one has too. The first
-  // time before others know of this; then any thread.
+  // that has ended (by `unix_seconds`) is such an error, unless the old one has too. `workers`: who
+  // does handshakes, each on its own thread. The first time before others know of this; then any
+  // thread.
   std::optional<std::string> load(const Options& options, std::span<const ListenerSpec> listeners,
-                                  std::int64_t unix_seconds);
+                                  std::size_t workers, std::int64_t unix_seconds);
 
   // All files that load() reads, once each.
   static std::vector<std::string> files(const Options& options,
@@ -65,8 +72,8 @@ class TlsSources {
   static Kind kind_of(const Options& options, const ListenerSpec& spec);
   static bool speaks_tls(const Options& options, const ListenerSpec& spec);
   std::optional<std::string> check(const Options& options, std::span<const ListenerSpec> listeners);
-  Result<std::shared_ptr<const protocol::TlsContext>> make(const Options& options,
-                                                           const Kind& kind) const;
+  Result<protocol::TlsContexts> make(const Options& options, const Kind& kind,
+                                     std::size_t workers) const;
 
   Options options_;
   std::shared_ptr<protocol::TlsTickets> tickets_;
