@@ -8,7 +8,7 @@
 #include <mutex>
 #include <string>
 #include <string_view>
-#include <unordered_set>
+#include <unordered_map>
 #include <utility>
 
 #include "base/time.h"
@@ -28,10 +28,13 @@ class RecentKeys {
     std::string name = name_of(app, key);
     const std::lock_guard lock(mutex_);
     while (!order_.empty() && (order_.front().first <= now || order_.size() >= kKeysMax)) {
-      known_.erase(order_.front().second);
+      const auto& [until, oldest] = order_.front();
+      const auto found = known_.find(oldest);
+      // One that was forgotten and came again since is a younger one's.
+      if (found != known_.end() && found->second == until) known_.erase(found);
       order_.pop_front();
     }
-    if (!known_.insert(name).second) return false;
+    if (!known_.emplace(name, now + kMemory).second) return false;
     order_.emplace_back(now + kMemory, std::move(name));
     return true;
   }
@@ -47,7 +50,7 @@ class RecentKeys {
   }
 
   std::mutex mutex_;
-  std::unordered_set<std::string> known_;
+  std::unordered_map<std::string, Instant> known_;     // until when
   std::deque<std::pair<Instant, std::string>> order_;  // by when they are forgotten
 };
 

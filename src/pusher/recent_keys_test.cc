@@ -22,6 +22,18 @@ TEST(RecentKeys, LetsAKeyBeUsedAgainThatCameToNothing) {
   EXPECT_TRUE(keys.add("a", "k", now));
 }
 
+TEST(RecentKeys, RemembersAKeyFromItsLastUseOn) {
+  RecentKeys keys;
+  const Instant first{};
+  const Instant second = first + RecentKeys::kMemory / 2;
+  keys.add("a", "k", first);
+  keys.forget("a", "k");
+  keys.add("a", "k", second);
+  EXPECT_FALSE(keys.add("a", "k", first + RecentKeys::kMemory)) << "the first use came to nothing";
+  EXPECT_FALSE(keys.add("a", "k", second + RecentKeys::kMemory - Duration(1)));
+  EXPECT_TRUE(keys.add("a", "k", second + RecentKeys::kMemory));
+}
+
 TEST(RecentKeys, ForgetsTheOldestWhenThereAreTooMany) {
   RecentKeys keys;
   const Instant now{};
