@@ -1,11 +1,12 @@
 """What the channel protocol costs: memory, an event to many, a stream of events, publishing over HTTP, a storm."""
-import contextlib, hashlib, hmac, json, os, pathlib, re, shutil, socket, statistics, subprocess, tempfile, time
+import contextlib, hashlib, hmac, json, os, pathlib, re, shutil, socket, statistics, subprocess, sys, tempfile, time
 
 from memory import one as memory_of_one
 from processes import ADDRESS, FLOOR_PORT, Program, start_load, start_server
 
 APP = ("1", "app-key", "app-secret")  # the development app
 NO_PINGS = 3600  # seconds
+READERS_MAX = 15_000  # of one process and source address: RLIMIT_NOFILE, and the ephemeral ports
 PUSHER = ("--protocol", "pusher", "--client-ping-interval", "0")
 
 
@@ -32,6 +33,30 @@ def memory(options):
                                     ("on a presence channel with one other", 50_000, ("--channels", 25_000, "--channel-kind", "presence"))):
         each = memory_of_one(options, load=(*PUSHER, *more), connections=connections)
         print(f"| {name} | {connections:,} | {each:.1f} |", flush=True)
+
+
+def streams(options, connections=100_000):
+    """User memory of an idle reader of server-sent events, and of a WebSocket on the same channel."""
+    websocket = memory_of_one(options, load=PUSHER, connections=connections)
+    server, port = start_server(options.build, "uring", connections, NO_PINGS)
+    readers = []
+    try:
+        time.sleep(1)
+        before = server.pss()
+        for number in range(-(-connections // READERS_MAX)):
+            count = min(READERS_MAX, connections - number * READERS_MAX)
+            readers.append(Program([sys.executable, pathlib.Path(__file__).with_name("stream_readers.py"), f"127.0.1.{number + 1}", ADDRESS, port, count,
+                                    f"/apps/{APP[0]}/channels/load-0/sse?key={APP[1]}"]))
+        for reader in readers:
+            reader.wait_for("holding")
+        time.sleep(2)
+        stream = (server.pss() - before) / connections
+        print(f"\nuser memory of {connections:,} idle connections on one public channel\n| connection | bytes each |\n|---|---|")
+        print(f"| WebSocket | {websocket:.1f} |\n| stream of server-sent events | {stream:.1f} |", flush=True)
+    finally:
+        for reader in readers:
+            reader.stop()
+        server.stop()
 
 
 def one_event(options, variant, subscribers, per_second, data_bytes, wire_bytes):
@@ -195,6 +220,6 @@ def storm(options, connections=100_000, rounds=3):
 
 
 def run(options):
-    for part in (memory, fanout, stream, publishing, storm):
+    for part in (memory, streams, fanout, stream, publishing, storm):
         if not options.parts or part.__name__ in options.parts:
             part(options)

@@ -31,11 +31,17 @@ bool is_allowed(const App& app, const std::optional<std::string_view>& origin) {
          std::find(app.origins.begin(), app.origins.end(), *origin) != app.origins.end();
 }
 
-void open_to_pages(const App& app, const std::optional<std::string_view>& origin, Reply& reply) {
+// Fetch, 3.3. Pages of other origins are told nothing, and their browsers let them read nothing.
+void open_to_pages(const App& app, const Request& request, Reply& reply) {
+  const auto origin = request.header("Origin");
   if (!origin || !is_allowed(app, origin)) return;
   const bool any = app.origins.empty();
   reply.headers.emplace_back("Access-Control-Allow-Origin", any ? "*" : *origin);
   if (!any) reply.headers.emplace_back("Vary", "Origin");
+  if (request.method() != "OPTIONS") return;
+  reply.headers.emplace_back("Access-Control-Allow-Methods", "GET");
+  reply.headers.emplace_back("Access-Control-Allow-Headers", "Last-Event-ID, Cache-Control");
+  reply.headers.emplace_back("Access-Control-Max-Age", "600");
 }
 
 // The header comes of itself when a browser comes back; the parameter is for pages that make a new
@@ -52,13 +58,8 @@ std::optional<Place> place_of(const Request& request) {
 
 Reply EventStreams::answer(const Request& request, const App& app, const Query& query,
                            std::string_view channel) const {
-  const auto origin = request.header("Origin");
   Reply reply = judge(request, app, query, channel);
-  open_to_pages(app, origin, reply);
-  if (request.method() != "OPTIONS" || reply.status != 204) return reply;
-  reply.headers.emplace_back("Access-Control-Allow-Methods", "GET");
-  reply.headers.emplace_back("Access-Control-Allow-Headers", "Last-Event-ID, Cache-Control");
-  reply.headers.emplace_back("Access-Control-Max-Age", "600");
+  open_to_pages(app, request, reply);
   return reply;
 }
 
