@@ -1,4 +1,5 @@
-// The client and server libraries that people use, against our server: pusher-js 8 and npm's `pusher`.
+// The client and server libraries that people use, against our server: pusher-js 8, Laravel Echo and npm's `pusher`.
+// HOLDFAST_URL is ws://HOST:PORT, HOLDFAST_ADMIN the operator's listener, HOLDFAST_RECOVERY the built module of web/recovery.
 import assert from "node:assert/strict";
 import { createRequire } from "node:module";
 import test from "node:test";
@@ -6,6 +7,8 @@ import test from "node:test";
 const require = createRequire(import.meta.url);
 const PusherJs = require("pusher-js/dist/node/pusher.js");
 const PusherServer = require("pusher");
+const { default: Echo } = await import("laravel-echo");
+const { withRecovery } = await import(process.env.HOLDFAST_RECOVERY);
 
 const { hostname, port } = new URL(process.env.HOLDFAST_URL);
 const APP = { id: "1", key: "app-key", secret: "app-secret" };
@@ -44,6 +47,13 @@ const connected = (client) => (client.connection.state === "connected" ? Promise
 async function subscribed(client, name) {
   const channel = client.subscribe(name);
   return channel.subscribed ? channel : (await once(channel, "pusher:subscription_succeeded"), channel);
+}
+// Closes the client's connection with that code, as an operator does.
+async function cutOff(client, code) {
+  const [place, serial] = client.connection.socket_id.split(".").map(Number);
+  const id = `${Math.floor(place / 2 ** 32)}-${place % 2 ** 32}-${serial}`;
+  const answer = await fetch(`${process.env.HOLDFAST_ADMIN}/connections/${id}?code=${code}`, { method: "DELETE" });
+  assert.equal(answer.status, 202);
 }
 const soon = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
@@ -202,8 +212,8 @@ test("a user signs in, is spoken to on all connections, and can be sent away", a
   const ended = clients.map((client) => once(client.connection, "disconnected").catch(() => once(client.connection, "failed")));
   await api().terminateUserConnections("carla");
   await Promise.race(ended);
-  await soon(300);
-  for (const client of clients) assert.notEqual(client.connection.state, "connected");
+  await soon(1500);
+  for (const client of clients) assert.notEqual(client.connection.state, "connected", "it does not come back");
 });
 
 test("the HTTP API tells of channels, and refuses what it should", async () => {
@@ -248,6 +258,140 @@ test("a user is told who of its watchlist is there, comes and goes", async () =>
   late.disconnect();
   await soon(200);
   assert.deepEqual(heard, ["online early", "online late", "offline late"]);
+});
+
+test("every kind of channel carries events, and tells its members alone what they say", async () => {
+  const kinds = ["", "private-", "presence-", "private-encrypted-", "cache-", "private-cache-", "presence-cache-", "private-encrypted-cache-"];
+  const [one, two] = ["one", "two"].map((id) => connect({ user: { user_id: id, user_info: {} } }));
+  await Promise.all(kinds.map(async (kind) => {
+    const name = `${kind}kinds`;
+    const missed = kind.includes("cache-") && once(one.subscribe(name), "pusher:cache_miss");
+    const mine = await subscribed(one, name);
+    const theirs = await subscribed(two, name);
+    const heard = [mine, theirs].map((channel) => once(channel, "said"));
+    await api().trigger(name, "said", { kind });
+    for (const each of heard) assert.deepEqual(await each, { kind });
+    if (missed) await missed;
+    if (!/^(private|presence)-/.test(kind) || kind.includes("encrypted")) return;
+    const whispered = within(new Promise((resolve) => theirs.bind("client-said", (...all) => resolve(all))), `client event on ${name}`);
+    mine.trigger("client-said", { kind });
+    const [data, metadata] = await whispered;
+    assert.deepEqual([data, metadata?.user_id], [{ kind }, kind.startsWith("presence-") ? "one" : undefined]);
+  }));
+});
+
+test("an unsubscribed channel is silent, and can be joined again", async () => {
+  const client = connect();
+  const channel = await subscribed(client, "left");
+  let heard = 0;
+  channel.bind("said", () => ++heard);
+  client.unsubscribe("left");
+  await soon(100);
+  assert.equal((await (await api().get({ path: "/channels/left" })).json()).occupied, false);
+  await api().trigger("left", "said", {});
+  const again = once(await subscribed(client, "left"), "said");
+  await api().trigger("left", "said", { x: 1 });
+  assert.deepEqual(await again, { x: 1 });
+  assert.equal(heard, 0);
+});
+
+test("a close code says whether and when a client comes back", async () => {
+  const wanted = { 4200: [0, 700], 4201: [0, 700], 4202: [0, 700], 1001: [900, 2500], 1011: [900, 2500], 4100: [900, 2500], 4001: null, 4003: null, 4009: null, 4301: null };
+  await Promise.all(Object.entries(wanted).map(async ([code, bounds]) => {
+    const client = connect();
+    await connected(client);
+    const states = [];
+    client.connection.bind("state_change", ({ current }) => states.push([Date.now(), current]));
+    const before = Date.now();
+    await cutOff(client, code);
+    await soon(2600);
+    const back = states.find(([, state]) => state === "connected");
+    if (bounds === null) return assert.equal(back, undefined, `never, with ${code}: ${states}`);
+    assert.ok(back && back[0] - before >= bounds[0] && back[0] - before <= bounds[1], `with ${code}: ${back && back[0] - before} ms`);
+  }));
+});
+
+test("a client that was away hears what it missed on each of its channels, once and in order", async () => {
+  const client = withRecovery(connect({ user: { user_id: "r", user_info: {} } }));
+  const names = ["kept-node", "private-kept-node", "presence-kept-node", "cache-kept-node"];
+  const heard = {};
+  for (const name of names) {
+    const channel = await subscribed(client, name);
+    heard[name] = [];
+    channel.bind("said", (data) => heard[name].push(data));
+    for (const what of ["recovered", "lost"]) channel.bind(`holdfast:${what}`, () => heard[name].push(what));
+  }
+  const publish = async (from, to) => {
+    for (let number = from; number < to; ++number) await Promise.all(names.map((name) => api().trigger(name, "said", number)));
+  };
+  await publish(0, 3);
+  const away = once(client.connection, "connecting_in");
+  await cutOff(client, 4100);
+  await away;
+  await publish(3, 6);
+  const back = new Promise((resolve) => client.connection.bind("connected", resolve));
+  await within(Promise.all([back, publish(6, 40)]), "the return, while all go on to publish");
+  await soon(200);
+  for (const name of names) {
+    const numbers = heard[name].filter((one) => one !== "recovered");
+    assert.deepEqual(numbers, Array.from({ length: 40 }, (_, number) => number), name);
+    assert.ok(heard[name].indexOf("recovered") >= 3, name);
+  }
+});
+
+for (const broadcaster of ["pusher", "reverb"]) {
+  test(`Laravel Echo hears what an application says, as "${broadcaster}"`, async () => {
+    const client = connect({ user: { user_id: "echo", user_info: { name: "E" } } });
+    const echo = new Echo({ broadcaster, key: APP.key, client });
+    const heard = [];
+    const on = (what) => (data) => heard.push([what, data]);
+    const ready = [];
+    const joined = (channel) => (ready.push(within(new Promise((resolve) => channel.subscribed(resolve)), channel.name)), channel);
+    const prefix = `echo-${broadcaster}`;
+    joined(echo.channel(`${prefix}-public`)).listen("OrderShipped", on("namespaced")).listen(".plain", on("plain")).listenToAll((event) => heard.push(["all", event]));
+    joined(echo.private(`${prefix}-user`)).notification(on("notification"));
+    joined(echo.encryptedPrivate(`${prefix}-safe`)).listen(".secret", on("secret"));
+    joined(echo.join(`${prefix}-room`)).here((users) => heard.push(["here", users]));
+    await Promise.all(ready);
+    assert.match(echo.socketId(), /^\d+\.\d+$/);
+    await api().trigger(`${prefix}-public`, "App\\Events\\OrderShipped", { order: 7 });
+    await api().trigger(`${prefix}-public`, "plain", { others: true }, { socket_id: echo.socketId() });
+    await api().trigger(`${prefix}-public`, "plain", { all: true });
+    await api().trigger(`private-${prefix}-user`, "Illuminate\\Notifications\\Events\\BroadcastNotificationCreated", { id: "n1" });
+    await api().trigger(`private-encrypted-${prefix}-safe`, "secret", { code: 42 });
+    await soon(200);
+    echo.channel(`${prefix}-public`).stopListening(".plain");
+    echo.leave(`${prefix}-user`);
+    await api().trigger(`${prefix}-public`, "plain", { late: true });
+    await api().trigger(`private-${prefix}-user`, "Illuminate\\Notifications\\Events\\BroadcastNotificationCreated", { id: "n2" });
+    await soon(200);
+    const of = (what) => heard.filter(([one]) => one === what).map(([, data]) => data);
+    assert.deepEqual(of("here"), [[{ name: "E" }]]);
+    assert.deepEqual(of("namespaced"), [{ order: 7 }]);
+    assert.deepEqual(of("plain"), [{ all: true }], "toOthers() leaves out its own socket, and nobody listens any more");
+    assert.deepEqual(of("notification"), [{ id: "n1" }]);
+    assert.deepEqual(of("secret"), [{ code: 42 }]);
+    assert.ok(of("all").length >= 3);
+  });
+}
+
+test("Laravel Echo is told that a channel is not for it", async () => {
+  const client = connect({ channelAuthorization: { customHandler: (_, done) => done(null, { auth: `${APP.key}:${"0".repeat(64)}` }) } });
+  const echo = new Echo({ broadcaster: "pusher", key: APP.key, client });
+  const error = await within(new Promise((resolve) => echo.private("not-mine").error(resolve)), "the error");
+  assert.deepEqual([error.type, error.status], ["AuthError", 401]);
+});
+
+test("an application asks for figures with what it publishes", async () => {
+  await subscribed(connect(), "counted");
+  await subscribed(connect({ user: { user_id: "u", user_info: {} } }), "presence-counted");
+  const figures = { counted: { subscription_count: 1 }, "presence-counted": { user_count: 1 } };
+  const one = await api().trigger(["counted", "presence-counted"], "x", {}, { info: "subscription_count,user_count" });
+  assert.deepEqual((await one.json()).channels, figures);
+  const batch = await api().triggerBatch([
+    { channel: "counted", name: "x", data: {}, info: "subscription_count" }, { channel: "presence-counted", name: "x", data: {}, info: "user_count" }, { channel: "empty", name: "x", data: {} },
+  ]);
+  assert.deepEqual((await batch.json()).batch, [figures.counted, figures["presence-counted"], {}]);
 });
 
 // pusher-js keeps timers that would hold the process for half a minute.
