@@ -35,7 +35,11 @@ class Client(Peer):
         super().__init__(server, f"/app/{key}?{query}", extra=extra)
 
     def hear(self):
+        """The next message, or (opcode, payload) of another frame; pings of the server are answered and passed over."""
         opcode, payload, _ = self.read()
+        while opcode == PING:
+            self.send(frame(PONG, payload))
+            opcode, payload, _ = self.read()
         return json.loads(payload) if opcode == TEXT else (opcode, payload)
 
     def say(self, event, data=None, **more):

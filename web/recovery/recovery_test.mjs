@@ -172,6 +172,9 @@ test('who leaves on purpose comes as a newcomer, also when it left while it was 
   const left = asked('pusher:unsubscribe');
   client.unsubscribe('kept');
   await left;
+  const late = new Promise((resolve) => client.bind('said', resolve));
+  event(8); // said before the server heard of it
+  await within(late, 'the late event');
   let subscription = asked('pusher:subscribe');
   const again = client.subscribe('kept');
   assert.equal('recover' in (await subscription), false);
