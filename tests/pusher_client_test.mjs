@@ -21,8 +21,8 @@ const api = (more = {}) =>
   });
 
 const open = [];
-function connect({ user, ...options } = {}) {
-  const client = new PusherJs(APP.key, {
+function connect({ user, key = APP.key, ...options } = {}) {
+  const client = new PusherJs(key, {
     wsHost: hostname, wsPort: Number(port), forceTLS: false, enabledTransports: ["ws"], cluster: "", disableStats: true,
     channelAuthorization: {
       customHandler: ({ socketId, channelName }, done) =>
@@ -236,8 +236,7 @@ test("the HTTP API tells of channels, and refuses what it should", async () => {
 });
 
 test("an unknown app is told so, and does not come again", async () => {
-  const client = new PusherJs("nobody", { wsHost: hostname, wsPort: Number(port), forceTLS: false, enabledTransports: ["ws"], cluster: "", disableStats: true });
-  open.push(client);
+  const client = connect({ key: "nobody" });
   assert.equal((await once(client.connection, "error")).error.data.code, 4001);
   await soon(1500);
   assert.notEqual(client.connection.state, "connected");
@@ -295,7 +294,9 @@ test("an unsubscribed channel is silent, and can be joined again", async () => {
   assert.equal(heard, 0);
 });
 
-test("a close code says whether and when a client comes back", async () => {
+test("a close code says whether and when a client comes back; one who is refused waits longer", async () => {
+  await connected(connect({ key: "full-key" }));
+  const oneTooMany = connect({ key: "full-key" });
   const wanted = { 4200: [0, 700], 4201: [0, 700], 4202: [0, 700], 1001: [900, 2500], 1011: [900, 2500], 4100: [900, 2500], 4001: null, 4003: null, 4009: null, 4301: null };
   await Promise.all(Object.entries(wanted).map(async ([code, bounds]) => {
     const client = connect();
@@ -309,6 +310,9 @@ test("a close code says whether and when a client comes back", async () => {
     if (bounds === null) return assert.equal(back, undefined, `never, with ${code}: ${states}`);
     assert.ok(back && back[0] - before >= bounds[0] && back[0] - before <= bounds[1], `with ${code}: ${back && back[0] - before} ms`);
   }));
+  assert.notEqual(oneTooMany.connection.state, "connected");
+  const metrics = await (await fetch(`${process.env.HOLDFAST_ADMIN}/metrics`)).text();
+  assert.match(metrics, /^holdfast_app_connections_refused_total\{app="full"\} 1$/m, "it came once in more than two seconds");
 });
 
 test("a client that was away hears what it missed on each of its channels, once and in order", async () => {

@@ -15,7 +15,8 @@ from pusher_peers import *
 
 class Protocol(unittest.TestCase):
     CONFIG = '[[apps]]\nid = "1"\nkey = "app-key"\nsecret = "app-secret"\nclient_events = true\n' + "".join(
-        f'[[apps.history]]\nprefix = "{kind}kept"\n' for kind in ("", "private-", "presence-", "cache-"))
+        f'[[apps.history]]\nprefix = "{kind}kept"\n' for kind in ("", "private-", "presence-", "cache-")
+    ) + '[[apps]]\nid = "full"\nkey = "full-key"\nsecret = "x"\nmax_connections = 1\n'
 
     def test_the_client_and_server_libraries_are_content(self):
         config = tempfile.NamedTemporaryFile("w", suffix=".toml")
