@@ -109,10 +109,19 @@ bool print_reached(const Outcome& all) {
       format_count(all.messages), format_count(all.deliveries), format_count(all.dropped),
       format_count(all.conflated), format_count(all.lost), format_count(all.agreed),
       format_count(all.deflated_bytes), format_count(all.gathered));
+  fmt::print(
+      "TLS: {} established, {} resumed, {} left with OpenSSL, {} too old, {} waited, {} failed, {} "
+      "key updates, {} ends with close_notify\n",
+      format_count(all.tls.established), format_count(all.tls.resumed),
+      format_count(all.tls.attached), format_count(all.tls.old_refused),
+      format_count(all.tls.waited), format_count(all.tls.failed), format_count(all.tls.key_updates),
+      format_count(all.tls.notified_ends));
   print("refused:", server::kRefusalNames, all.refused);
   print("ended:", server::kEndingNames, all.ended);
   return everything && all.dropped > 0 && all.conflated > 0 && all.lost > 0 && all.agreed > 0 &&
-         all.deflated_bytes > 0 && all.gathered > 0;
+         all.deflated_bytes > 0 && all.gathered > 0 && all.tls.resumed > 0 &&
+         all.tls.attached > 0 && all.tls.old_refused > 0 && all.tls.waited > 0 &&
+         all.tls.failed > 0 && all.tls.key_updates > 0 && all.tls.notified_ends > 0;
 }
 
 int run_all(const Orders& orders) {

@@ -94,8 +94,8 @@ bool Worker::has_unsent(const Connection& connection) {
 
 // TCP ended or failed.
 void Worker::peer_gone(int descriptor, Connection& connection, int error) {
-  if (error == 0 && has_unsent(connection)) return say_the_rest(descriptor, connection);
   count_unanswered(connection, Refusal::kLeft);
+  if (error == 0 && has_unsent(connection)) return say_the_rest(descriptor, connection);
   const bool is_known =
       connection.state == State::kClosing || connection.state == State::kLingering;
   const Ending ending = is_known     ? static_cast<Ending>(connection.ending)

@@ -153,6 +153,9 @@ void Worker::resume(int descriptor, Connection& connection) {
       return loop_.want_writable(descriptor);
     }
   }
+  // What a handshake had to say while all this waited: nobody else will send it.
+  if (connection.tls && (*tls_)[descriptor].has_something_to_say())
+    queue(descriptor, connection, {}, -1);
   if (connection.has(Connection::kEndWhenSent)) ended_.push_back(descriptor);
   connection.rest();
   if (connection.state != State::kOpen) return;

@@ -312,6 +312,39 @@ TEST_P(WorkerTls, LetsOldVersionsInAsLongAsOpenSslMayHoldMore) {
   worker_.reset();  // before what it was given
 }
 
+// Both found by the simulator.
+TEST_P(WorkerTls, SendsWhatAHandshakeSaysWhileTheLastFlightStillWaits) {
+  // Its first guess is refused (HelloRetryRequest), and it answers before all of that is out.
+  CHECK(SSL_CTX_set1_groups_list(contexts_.get(), "P-521:P-256") == 1);
+  SslEnd& client = connect(6);
+  loop_.limit(6, 0);
+  give(6);
+  worker_->turn();
+  std::vector<std::byte> answer;
+  for (int i = 0; i < 1'000 && answer.empty(); ++i) {
+    loop_.limit(6, 1);
+    loop_.make_writable(6);
+    worker_->turn();
+    take(6);
+    answer = client.output();
+  }
+  ASSERT_GT(counters_.queued_bytes.read(), 0u);
+  loop_.unlimit(6);
+  loop_.make_writable(6);
+  loop_.receive(6, as_text(answer));
+  worker_->turn();
+  take(6);
+  EXPECT_TRUE(client.is_done());
+}
+
+TEST_P(WorkerTls, CountsOneThatLeavesBeforeItsHandshakeWasAnswered) {
+  connect(6);
+  give(6);
+  loop_.end(6);
+  worker_->turn();
+  EXPECT_EQ(counters_.of(Refusal::kLeft).read(), 1u);
+}
+
 TEST_P(WorkerTls, DropsAHandshakeThatTakesTooLong) {
   connect(6);
   give(6);

@@ -21,6 +21,8 @@ constexpr Duration kTick = milliseconds(2);
 constexpr std::uint64_t kResponseBytesMax = 512;
 // Answers to what one turn reads of requests that lie one behind the other.
 constexpr std::uint64_t kAnswersBytesMax = 64 * 1'024;
+// What a server says in a TLS handshake, with its certificate and a ticket.
+constexpr std::uint64_t kHandshakeBytesMax = 4 * 1'024;
 
 template <class Counters>
 std::uint64_t sum_of(const Counters& counters) {
@@ -46,6 +48,7 @@ void Simulation::audit(Post& post) {
   ledger_.follow_mail(post);
   for (const Link* link : post.loop->take_closed()) judge_close(post, *link);
   check_counters(post);
+  check_tls(post);
   check_queues(post);
   check_deadlines(post);
   check_limits();
@@ -83,20 +86,22 @@ std::string_view Simulation::reason_of_early_end(const Link& link) const {
   const server::WorkerSettings& settings = world_.scenario.settings;
   const Duration age = world_.now - facts.accepted_at + kTick;
   if (link.end_told || link.failure != 0) return "it left";
+  if (link.is_tls_over) return "it ended TLS, or spoke none";
   if (link.is_header_wrong) return "it came without a PROXY header, or with a wrong one";
   const bool is_header_late = facts.bytes_read < link.header_bytes;
   if (is_header_late && age >= settings.handshake_timeout) return "its PROXY header did not come";
   if (link.is_reset && facts.accepted_at == facts.http_at) return "too many are being refused";
-  if ((facts.was_refused || facts.was_answered) && age >= settings.close_timeout) {
+  // What is said in TLS cannot be seen here.
+  if ((facts.was_refused || facts.was_answered || link.is_tls) && age >= settings.close_timeout) {
     return "it did not leave when all was said";
   }
-  if (facts.was_answered && age >= settings.handshake_timeout) return "it asked nothing more";
+  const bool asks_for_pages = peers_[static_cast<std::size_t>(link.id)].asks_for_pages();
+  const bool may_be_answered = facts.was_answered || (link.is_tls && asks_for_pages);
+  if (may_be_answered && age >= settings.handshake_timeout) return "it asked nothing more";
   // The 408 waits behind other answers, where the loop does not see it.
   if (age >= settings.handshake_timeout + settings.close_timeout)
     return "it did not take its answers";
-  if (facts.was_short && peers_[static_cast<std::size_t>(link.id)].asks_for_pages()) {
-    return "it asks on and takes no answer";
-  }
+  if (facts.was_short && asks_for_pages) return "it asks on and takes no answer";
   if (world_.is_draining) return "drain";
   return {};
 }
@@ -107,6 +112,7 @@ std::string_view Simulation::reason_of_end(const Link& link) const {
   const Peer& peer = peers_[static_cast<std::size_t>(link.id)];
   if (link.end_told || link.failure != 0) return "it left";
   if (peer.has_said_close()) return "it closed";
+  if (link.is_tls_over) return "it ended TLS, or broke it";
   if (world_.now - facts.ended_at + kTick >= settings.close_timeout)
     return "it did not answer the Close";
   if (world_.is_draining &&
@@ -157,9 +163,23 @@ void Simulation::check_counters(const Post& post) {
     fail(post, "handlers were given more messages than were received");
   if (post.missed > counters.messages_dropped.read() + counters.messages_conflated.read())
     fail(post, "a publication was dropped and not counted");
-  if (counters.bytes_sent.read() < loop.bytes_taken() + counters.queued_bytes.read()) {
+  // Counted before it is sealed.
+  if (world_.tls == nullptr &&
+      counters.bytes_sent.read() < loop.bytes_taken() + counters.queued_bytes.read()) {
     fail(post, "sockets took, or wait for, more than was sent");
   }
+}
+
+void Simulation::check_tls(const Post& post) {
+  const server::Counters& counters = *post.counters;
+  if (counters.tls_unexpected.read() != 0)
+    fail(post, "a TLS handshake that all is well with was not taken over");
+  if (world_.scenario.detaches && !world_.scenario.allows_tls12 &&
+      counters.tls_attached.read() != 0)
+    fail(post, "TLS 1.2 where it is not allowed");
+  if (counters.tls_resumed.read() > counters.tls_established.read() ||
+      counters.tls_held.read() > counters.descriptors.read())
+    fail(post, "the counters of TLS do not add up");
 }
 
 void Simulation::check_queues(const Post& post) {
@@ -176,7 +196,11 @@ void Simulation::check_queues(const Post& post) {
     if (link->wants_writable && link->facts.was_ended) return;
     if (!link->wants_writable) continue;
     const bool may_be_answered = peers_[static_cast<std::size_t>(link->id)].asks_for_pages();
-    bound += settings.queue_bytes_max + (may_be_answered ? kAnswersBytesMax : kResponseBytesMax);
+    std::uint64_t bytes =
+        settings.queue_bytes_max + (may_be_answered ? kAnswersBytesMax : kResponseBytesMax);
+    // Records of the shortest kind are 512 bytes in 534.
+    if (link->is_tls) bytes += bytes / 16 + kHandshakeBytesMax;
+    bound += bytes;
   }
   const std::uint64_t queued = post.counters->queued_bytes.read();
   if (queued > bound)
@@ -263,6 +287,7 @@ void Simulation::check_end() {
     const server::Counters& counters = *post.counters;
     if (!post.worker->is_empty() || !post.loop->held().empty())
       return fail(post, "the drain does not end");
+    if (counters.tls_held.read() != 0) return fail(post, "OpenSSL holds a connection of nobody");
     if (counters.queued_bytes.read() != 0) fail(post, "bytes wait for nobody");
     if (post.ended != post.opened)
       fail(post, fmt::format("close() was called {} times and open() {}", post.ended, post.opened));

@@ -46,6 +46,8 @@ struct Link {
   bool is_proxied = false;
   bool is_header_wrong = false;
   std::size_t header_bytes = 0;
+  bool is_tls = false;
+  bool is_tls_over = false;  // the peer said close_notify or an alert, or what is no TLS
   Stage stage = Stage::kBacklog;
   int descriptor = -1;
 
@@ -58,6 +60,10 @@ struct Link {
 
   std::string outbound;      // taken from the worker, not read by the peer
   std::size_t capacity = 0;  // of outbound, in bytes
+  // TLS records that the worker offered, of which nothing was taken yet: they must be offered again
+  // as they are. And how far that has come in this flush.
+  std::string offered;
+  std::size_t offered_again = 0;
   bool wants_writable = false;
   bool is_shut = false;   // the worker ended its side
   bool is_reset = false;  // the worker's side was torn down; outbound may be lost

@@ -15,6 +15,7 @@
 #include "protocol/message_inflater.h"
 #include "protocol/session.h"
 #include "simulator/ledger.h"
+#include "simulator/tls_end.h"
 #include "simulator/world.h"
 
 namespace holdfast::simulator {
@@ -36,6 +37,8 @@ class Peer {
   bool keeps_up() const;
 
   int number() const { return link_.id; }
+  // It is on its way to the server, or was.
+  bool has_said_tls_end() const { return link_.is_tls_over; }
   bool asks_for_pages() const { return errand_ == Errand::kPages && !link_.is_header_wrong; }
   bool has_said_close() const { return said_close_.has_value(); }
   bool is_open() const { return is_upgraded_ && !is_over() && !heard_close_ && !said_close_; }
@@ -74,8 +77,19 @@ class Peer {
   void break_a_rule_of_compression();
   void leave();
   void vanish();
-  void say(const std::string& bytes) { link_.in_flight += bytes; }
+  void say(const std::string& bytes);
   bool may_say() const;
+
+  // peer_tls.cc
+  void begin_tls();
+  void pass_on();
+  bool talk_tls();
+  void break_tls();
+  void say_tls_end();
+  std::string open_records(std::string_view bytes);
+  void hear_tls_end();
+  void check_tls_end() const;
+  bool may_be_too_old() const;
 
   // peer_hears.cc
   void hear(std::string bytes);
@@ -107,6 +121,7 @@ class Peer {
   std::string key_;
   std::optional<protocol::DeflateTerms> offer_;  // of permessage-deflate
   bool offers_subprotocol_ = false;
+  std::unique_ptr<TlsEnd> tls_;  // while it speaks TLS
   // Once that was agreed on.
   std::unique_ptr<protocol::MessageDeflater> deflater_;
   std::unique_ptr<protocol::MessageInflater> inflater_;

@@ -18,13 +18,17 @@ void Peer::fail(std::string_view what) const {
 }
 
 void Peer::read(std::size_t bytes_max) {
+  if (is_over()) tls_.reset();
   if (is_over() || has_vanished()) return;
   const std::size_t size = std::min(bytes_max, link_.outbound.size());
   if (size > 0) {
     world_.note(What::kPeerReads, link_.worker, link_.id, static_cast<std::int64_t>(size));
     std::string bytes = link_.outbound.substr(0, size);
     link_.outbound.erase(0, size);
+    if (tls_ != nullptr) bytes = open_records(bytes);
     hear(std::move(bytes));
+    if (tls_ != nullptr) hear_tls_end();
+    if (is_over()) return;
   }
   if (link_.outbound.empty() && (link_.is_shut || link_.is_reset || link_.failure != 0)) hear_end();
 }
@@ -201,12 +205,16 @@ void Peer::hear_close(const Event& event) {
 }
 
 void Peer::hear_end() {
+  if (tls_ != nullptr) check_tls_end();
   stage_ = Stage::kOver;
   said_end_ = true;
   link_.fin_in_flight = true;
 }
 
 void Peer::check_complete() {
+  const bool is_waiting = tls_ != nullptr && tls_->state() == TlsEnd::State::kShaking;
+  if (is_waiting && link_.stage == Link::Stage::kHeld && !is_over() && !is_guilty_ && keeps_up())
+    return fail("its TLS handshake does not end");
   if (!is_open() || is_guilty_) return;
   if (!replies_.empty()) return fail(fmt::format("{} answers never came", replies_.size()));
   miss_owed("never came");

@@ -50,7 +50,18 @@ Peer::Peer(World& world, Ledger& ledger, Link& link, std::uint64_t& publications
   breaks_rules_ = world.strikes(odds.broken_peer);
   says_max_ = static_cast<std::uint32_t>(world.random.between(1, 40));
   if (link_.is_proxied) introduce();
-  if (!link_.is_header_wrong) begin();
+  if (link_.is_header_wrong) return;
+  if (link_.is_tls) begin_tls();
+  begin();
+}
+
+void Peer::say(const std::string& bytes) {
+  if (tls_ == nullptr) {
+    link_.in_flight += bytes;
+    return;
+  }
+  tls_->say(bytes);
+  pass_on();
 }
 
 bool Peer::may_say() const { return !said_end_ && !has_vanished() && link_.failure == 0; }
@@ -83,6 +94,12 @@ void Peer::begin() {
       std::string garbage;
       for (std::uint64_t i = world_.random.between(1, 400); i > 0; --i)
         garbage += static_cast<char>(world_.random.below(256));
+      if (link_.is_tls && world_.random.chance(50)) {  // in the place of a handshake
+        link_.is_tls_over = true;
+        link_.in_flight = link_.in_flight.substr(0, link_.header_bytes);
+        link_.in_flight += world_.random.chance(50) ? garbage : "GET / HTTP/1.1\r\n" + garbage;
+        return;
+      }
       return say(world_.random.chance(50) ? garbage : "GET / HTTP/1.1\r\n" + garbage);
     }
   }
@@ -206,6 +223,7 @@ void Peer::act() {
     if (world_.random.chance(2)) return leave();
   }
   if (!may_say() || said_ >= says_max_) return;
+  if (tls_ != nullptr && talk_tls()) return;
   if (stage_ == Stage::kAsking) {
     if (errand_ == Errand::kPages && pages_.size() < (pace_ == Pace::kPrompt ? 4 : 40)) {
       ++said_;
@@ -386,6 +404,10 @@ void Peer::break_a_rule_of_compression() {
 
 void Peer::leave() {
   if (!may_say()) return;
+  if (tls_ != nullptr && world_.random.chance(50)) {
+    say_tls_end();
+    if (world_.random.chance(30)) return;  // TCP goes on
+  }
   said_end_ = true;
   is_guilty_ = true;
   if (world_.random.chance(50)) {

@@ -94,6 +94,11 @@ Scenario::Scenario(std::uint64_t seed) {
                                 : DeflateChoice::kTakeover;
   settings.deflate_window_bits = static_cast<std::uint8_t>(random.between(9, 15));
   proxied = random.chance(50) ? 0 : static_cast<unsigned>(random.between(1, 100));
+  // A handshake costs as much as a hundred steps.
+  tls = random.chance(90) ? 0 : static_cast<unsigned>(random.between(1, 100));
+  detaches = random.chance(85);
+  allows_tls12 = random.chance(50);
+  settings.tls_attached_max = pick(random, std::array<std::uint32_t, 3>{0, 2, 1'024});
 }
 
 }  // namespace holdfast::simulator

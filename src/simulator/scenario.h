@@ -48,6 +48,9 @@ struct Scenario {
   bool drains_early;
   DeflateChoice deflate;  // of all listeners
   unsigned proxied;       // of a hundred connections, those that come through a balancer
+  unsigned tls;           // of a hundred connections, those that speak TLS
+  bool detaches;          // where TLS 1.3 can be taken over from OpenSSL, it is
+  bool allows_tls12;
   Odds odds;
 };
 

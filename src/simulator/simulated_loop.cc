@@ -15,7 +15,13 @@ using Stage = Link::Stage;
 // As the product's loop does after it ran out of descriptors.
 constexpr Duration kListenerRest = std::chrono::milliseconds(100);
 constexpr std::size_t kReadMax = 64 * 1024;
-constexpr net::Descriptor kFirstFree = SimulatedLoop::kProxyListener + 1;
+constexpr net::Descriptor kFirstFree = SimulatedLoop::kTlsProxyListener + 1;
+
+net::Descriptor listener_of(const Link& link) {
+  if (link.is_tls)
+    return link.is_proxied ? SimulatedLoop::kTlsProxyListener : SimulatedLoop::kTlsListener;
+  return link.is_proxied ? SimulatedLoop::kProxyListener : SimulatedLoop::kListener;
+}
 
 // The status of a response that begins here; 0 where none does.
 int status_of(Bytes bytes) {
@@ -163,11 +169,7 @@ net::Completion SimulatedLoop::accept() {
   // first moment.
   if (link->is_readable() && world_.random.chance(70)) ready_.push_back({Source::kReadable, link});
   world_.note(What::kAccept, worker_, link->id, descriptor);
-  return {net::Completion::Kind::kAccepted,
-          descriptor,
-          link->is_proxied ? kProxyListener : kListener,
-          0,
-          {}};
+  return {net::Completion::Kind::kAccepted, descriptor, listener_of(*link), 0, {}};
 }
 
 std::optional<net::Completion> SimulatedLoop::receive(Link& link) {
@@ -235,8 +237,24 @@ void SimulatedLoop::send(net::Descriptor descriptor, std::span<const Bytes> piec
   sends_.push_back({link, {pieces.begin(), pieces.end()}, tag});
 }
 
+// What was sealed is never sealed again (a nonce would be used twice), and nothing comes before it.
+void SimulatedLoop::check_records(Link& link, const Send& send) {
+  for (const Bytes piece : send.pieces) {
+    const std::string_view records = as_text(piece);
+    const std::size_t again = std::min(records.size(), link.offered.size() - link.offered_again);
+    if (records.substr(0, again) !=
+        std::string_view(link.offered).substr(link.offered_again, again)) {
+      world_.trace.fail(
+          fmt::format("worker {}: peer {} is offered other records than before", worker_, link.id));
+    }
+    link.offered += records.substr(again);
+    link.offered_again += records.size();
+  }
+}
+
 void SimulatedLoop::take(const Send& send) {
   Link& link = *send.link;
+  if (link.is_tls) check_records(link, send);
   std::size_t offered = 0;
   for (const Bytes piece : send.pieces) offered += piece.size();
   if (std::find(blocked_.begin(), blocked_.end(), &link) != blocked_.end()) {
@@ -259,6 +277,10 @@ void SimulatedLoop::take(const Send& send) {
     link.outbound += as_text(piece.first(size));
     left -= size;
   }
+  if (link.is_tls) {
+    link.offered.erase(0, room);
+    link.offered_again -= room;
+  }
   bytes_taken_ += room;
   world_.note(What::kSend, worker_, link.id, static_cast<std::int64_t>(offered),
               static_cast<std::int64_t>(room));
@@ -273,6 +295,7 @@ void SimulatedLoop::take(const Send& send) {
 std::span<const net::Unsent> SimulatedLoop::flush() {
   look_at_waker();  // the worker may have woken itself in this turn
   for (const Send& send : sends_) take(send);
+  for (const Send& send : sends_) send.link->offered_again = 0;
   sends_.clear();
   blocked_.clear();
   for (Link* link : shutdowns_) {
@@ -297,7 +320,7 @@ void SimulatedLoop::shutdown_send(net::Descriptor descriptor) {
 }
 
 void SimulatedLoop::close(net::Descriptor descriptor) {
-  if (descriptor == kProxyListener) return;  // both are closed together
+  if (descriptor > kListener && descriptor < kFirstFree) return;  // all are closed together
   if (descriptor == kListener) {
     is_listening_ = false;
     for (Link* link : backlog_) {

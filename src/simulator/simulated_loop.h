@@ -18,6 +18,8 @@ class SimulatedLoop final : public net::Loop {
  public:
   static constexpr net::Descriptor kListener = 3;
   static constexpr net::Descriptor kProxyListener = 4;       // each connection has a PROXY header
+  static constexpr net::Descriptor kTlsListener = 5;         // and speaks TLS
+  static constexpr net::Descriptor kTlsProxyListener = 6;    // behind that header
   static constexpr std::uint32_t kBalancerAddress = 0xFF00;  // where those come from
 
   // `world` and `waker` outlive the loop.
@@ -91,6 +93,7 @@ class SimulatedLoop final : public net::Loop {
   net::Descriptor lowest_free() const;
   Link* require(net::Descriptor descriptor, std::string_view what);
   void take(const Send& send);
+  void check_records(Link& link, const Send& send);
   void begin_close(net::Descriptor descriptor, bool with_reset);
   void end_close(Link& link);
 

@@ -42,6 +42,12 @@ Simulation::Simulation(std::uint64_t seed, bool live)
     post.worker->add_listener(SimulatedLoop::kListener, {.deflate = deflate});
     post.worker->add_listener(SimulatedLoop::kProxyListener,
                               {.proxy = protocol::ProxyVersions::kBoth, .deflate = deflate});
+    if (world_.tls == nullptr) continue;
+    const server::TlsSource* tls = world_.tls->source();
+    post.worker->add_listener(SimulatedLoop::kTlsListener, {.deflate = deflate, .tls = tls});
+    post.worker->add_listener(
+        SimulatedLoop::kTlsProxyListener,
+        {.proxy = protocol::ProxyVersions::kBoth, .deflate = deflate, .tls = tls});
   }
 }
 
@@ -102,6 +108,8 @@ void Simulation::connect() {
   link.capacity =
       world_.random.between(world_.scenario.buffer_bytes_min, world_.scenario.buffer_bytes_max);
   link.is_proxied = world_.random.chance(world_.scenario.proxied);
+  link.is_tls = world_.random.chance(world_.scenario.tls);
+  if (link.is_tls && world_.random.chance(2)) world_.tls->change_certificate();
   Post& post = posts_[world_.random.below(posts_.size())];
   world_.note(What::kConnect, index_of(post), link.id);
   post.loop->connect(link);
@@ -259,8 +267,28 @@ Outcome Simulation::outcome() const {
     outcome.agreed += counters.deflate_agreed.read();
     outcome.deflated_bytes += counters.deflated_payload_bytes.read();
     outcome.gathered += post.gathered;
+    outcome.tls.add({.established = counters.tls_established.read(),
+                     .resumed = counters.tls_resumed.read(),
+                     .attached = counters.tls_attached.read(),
+                     .waited = counters.tls_waited.read(),
+                     .old_refused = counters.tls_old_refused.read(),
+                     .failed = counters.tls_failed.read()});
   }
+  if (world_.tls != nullptr)
+    outcome.tls.add(
+        {.key_updates = world_.tls->key_updates, .notified_ends = world_.tls->notified_ends});
   return outcome;
+}
+
+void TlsOutcome::add(const TlsOutcome& other) {
+  established += other.established;
+  resumed += other.resumed;
+  attached += other.attached;
+  waited += other.waited;
+  old_refused += other.old_refused;
+  failed += other.failed;
+  key_updates += other.key_updates;
+  notified_ends += other.notified_ends;
 }
 
 void Outcome::add(const Outcome& other) {
@@ -279,6 +307,7 @@ void Outcome::add(const Outcome& other) {
   agreed += other.agreed;
   deflated_bytes += other.deflated_bytes;
   gathered += other.gathered;
+  tls.add(other.tls);
 }
 
 }  // namespace holdfast::simulator

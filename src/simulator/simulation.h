@@ -24,6 +24,13 @@
 
 namespace holdfast::simulator {
 
+struct TlsOutcome {
+  std::uint64_t established = 0, resumed = 0, attached = 0, waited = 0, old_refused = 0, failed = 0;
+  std::uint64_t key_updates = 0, notified_ends = 0;
+
+  void add(const TlsOutcome& other);
+};
+
 struct Outcome {
   std::string failure;      // empty: all was well
   std::string last_events;  // one a line
@@ -36,6 +43,7 @@ struct Outcome {
                 conflated = 0, lost = 0;
   // Peers that agreed on compression, and bytes sent to them so; publications in windows.
   std::uint64_t agreed = 0, deflated_bytes = 0, gathered = 0;
+  TlsOutcome tls;
 
   void add(const Outcome& other);
 };
@@ -81,6 +89,7 @@ class Simulation {
   void check_deadlines(const Post& post);
   void check_limits();
   void check_end();
+  void check_tls(const Post& post);
   void fail(const Post& post, std::string_view what);
   int index_of(const Post& post) const { return static_cast<int>(&post - posts_.data()); }
 

@@ -3,6 +3,7 @@
 // What all parts of a simulation share: chance, the clock, the links and the trace. One thread.
 
 #include <deque>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -10,6 +11,7 @@
 #include "simulator/link.h"
 #include "simulator/random.h"
 #include "simulator/scenario.h"
+#include "simulator/tls_scene.h"
 #include "simulator/trace.h"
 
 namespace holdfast::simulator {
@@ -21,7 +23,9 @@ inline std::uint32_t topic_of(std::string_view name) {
 }
 
 struct World {
-  World(std::uint64_t seed, bool live) : scenario(seed), random(seed), trace(live) {}
+  World(std::uint64_t seed, bool live) : scenario(seed), random(seed), trace(live) {
+    if (scenario.tls > 0) tls = std::make_unique<TlsScene>(scenario, seed);
+  }
 
   // A fault of these odds (in a hundred) strikes now. Never once the run is calm.
   bool strikes(unsigned percent) { return !is_calm && percent != 0 && random.chance(percent); }
@@ -38,6 +42,7 @@ struct World {
   Instant now{std::chrono::seconds(1000)};
   Duration excused{};  // time in which nobody ran, so that deadlines may have been missed
   std::deque<Link> links;
+  std::unique_ptr<TlsScene> tls;  // where some peers speak TLS
   bool is_calm = false;
   bool is_draining = false;
   Instant drains_since{};
