@@ -1,7 +1,9 @@
 // Connects, sends lines, prints what comes.
 //
-//   client URL [MESSAGE...]      sends each message; ends after --count N messages came, or when
-//   the server closes client --count N URL [MESSAGE...]
+//   client [--count N] [--cafile FILE | --insecure] URL [MESSAGE...]
+//
+// Sends each message; ends after N messages came, or when the server closes. Over wss:// the server
+// must have a certificate that the system trusts, or one of FILE; --insecure believes anybody.
 //
 // Exit code: 0 when as much came as was asked for, 1 when the connection failed or ended before.
 
@@ -16,6 +18,7 @@ using namespace holdfast;
 namespace {
 
 struct Job {
+  ClientOptions options;
   const char* url = nullptr;
   std::vector<std::string_view> messages;
   long count = -1;  // of messages to wait for; -1: until the server closes
@@ -24,9 +27,17 @@ struct Job {
 std::optional<Job> job_from(int argc, char** argv) {
   Job job;
   int at = 1;
-  if (argc > 2 && std::string_view(argv[1]) == "--count") {
-    job.count = std::atol(argv[2]);
-    at = 3;
+  for (; at < argc; ++at) {
+    const std::string_view word = argv[at];
+    if (word == "--insecure") {
+      job.options.tls_verify = false;
+    } else if (word == "--count" && at + 1 < argc) {
+      job.count = std::atol(argv[++at]);
+    } else if (word == "--cafile" && at + 1 < argc) {
+      job.options.tls_ca_file = argv[++at];
+    } else {
+      break;
+    }
   }
   if (at >= argc) return std::nullopt;
   job.url = argv[at];
@@ -35,7 +46,7 @@ std::optional<Job> job_from(int argc, char** argv) {
 }
 
 int work(const Job& job) {
-  Client client;
+  Client client(job.options);
   if (const auto problem = client.connect(job.url)) {
     std::fprintf(stderr, "%s\n", problem->c_str());
     return 1;
@@ -74,6 +85,6 @@ int work(const Job& job) {
 int main(int argc, char** argv) {
   const auto job = job_from(argc, argv);
   if (job) return work(*job);
-  std::fprintf(stderr, "usage: client [--count N] URL [MESSAGE...]\n");
+  std::fprintf(stderr, "usage: client [--count N] [--cafile FILE | --insecure] URL [MESSAGE...]\n");
   return 2;
 }

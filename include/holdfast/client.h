@@ -39,6 +39,14 @@ struct ClientOptions {
   std::uint32_t fragments_max = 1024;  // of one message that comes: beyond it, close 1008
   // That wait for a server which reads slowly; send() refuses beyond it.
   std::uint64_t queue_bytes_max = 16 * 1024 * 1024;
+
+  // wss://. Whom to trust, a file of certificates as PEM; empty: those whom the system trusts.
+  std::string tls_ca_file = {};
+  // Whom the certificate must name; empty: the URL's host.
+  std::string tls_server_name = {};
+  // False: whoever answers is believed, so anybody on the way may read and change everything. For
+  // tries alone.
+  bool tls_verify = true;
 };
 
 struct ClientEvent {
@@ -66,7 +74,8 @@ class Client {
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
 
-  // Begins to connect to "ws://HOST[:PORT][/PATH][?QUERY]"; how it went is told by next(). A name
+  // Begins to connect to "ws://HOST[:PORT][/PATH][?QUERY]", or "wss://": TLS 1.2 or 1.3, and one
+  // that comes back to the same server resumes; how it went is told by next(). A name
   // is resolved here, blocking: give an address where that matters. Returns what is wrong with the
   // URL, the options or the system, else nothing. May be called again when it is over.
   std::optional<std::string> connect(std::string_view url);

@@ -53,8 +53,8 @@ std::optional<std::string> Link::connect(std::string_view url) {
   if (auto wrong = wrong_with(options_)) return wrong;
   auto target = Target::parse(url);
   if (!target) return target.error().message;
-  if (target->is_secure) return "wss:// is not built into this client yet; connect to ws://";
   target_ = std::move(*target);
+  if (auto ready = prepare_tls(); !ready) return ready.error().message;
   auto descriptor = loop_.connect(std::nullopt, target_.address);
   if (!descriptor) return descriptor.error().message;
 
@@ -70,6 +70,21 @@ std::optional<std::string> Link::connect(std::string_view url) {
   deadline_ = heard_at_ + options_.open_timeout;
   state_ = State::kConnecting;
   return std::nullopt;
+}
+
+Result<void> Link::prepare_tls() {
+  if (!target_.is_secure) {
+    tls_.reset();
+    return {};
+  }
+  if (tls_ != nullptr && tls_->server() == target_.authority) return {};
+  auto context = protocol::TlsClientContext::make(
+      {.name = options_.tls_server_name.empty() ? target_.host : options_.tls_server_name,
+       .verify = options_.tls_verify,
+       .ca_file = options_.tls_ca_file});
+  if (!context) return tl::unexpected(context.error());
+  tls_ = std::make_unique<LinkTls>(std::move(*context), target_.authority);
+  return {};
 }
 
 std::optional<ClientEvent> Link::next(Duration longest) {
@@ -100,12 +115,21 @@ std::optional<ClientEvent> Link::take(const net::Completion& completion) {
   switch (completion.kind) {
     case Kind::kConnected:
       if (completion.error != 0) return fail(std::strerror(completion.error));
+      if (tls_ != nullptr) {
+        state_ = State::kSecuring;
+        tls_->begin();
+        return std::nullopt;
+      }
       state_ = State::kHandshaking;
       send_request();
       return std::nullopt;
     case Kind::kReceived:
       heard_at_ = loop_.now();
-      input_ = completion.bytes;
+      if (tls_ != nullptr) {
+        tls_->receive(completion.bytes);
+      } else {
+        input_ = completion.bytes;
+      }
       return std::nullopt;
     case Kind::kWritable:
       socket_full_ = false;
@@ -121,6 +145,57 @@ std::optional<ClientEvent> Link::take(const net::Completion& completion) {
 }
 
 std::optional<ClientEvent> Link::read_input() {
+  while (true) {
+    if (auto event = read_plaintext()) return event;
+    if (state_ == State::kOver || tls_ == nullptr || !tls_->has_more()) return std::nullopt;
+    if (auto event = open_record()) return event;
+  }
+}
+
+std::optional<ClientEvent> Link::open_record() {
+  using Kind = protocol::TlsOpened::Kind;
+  const protocol::TlsOpened opened = tls_->open();
+  switch (opened.kind) {
+    case Kind::kMore:
+    case Kind::kNothing:
+      return std::nullopt;
+    case Kind::kEstablished:
+      state_ = State::kHandshaking;
+      send_request();
+      return std::nullopt;
+    case Kind::kData:
+      input_ = opened.plaintext;
+      return std::nullopt;
+    case Kind::kClosed:
+      say_last_word(protocol::TlsAlert::kCloseNotify);
+      return take_end(0);
+    case Kind::kAlerted:
+    case Kind::kFailed:
+      return fail_tls(opened);
+  }
+  return std::nullopt;
+}
+
+// RFC 8446 6.2: the server is told why, where it is we who end it.
+std::optional<ClientEvent> Link::fail_tls(const protocol::TlsOpened& opened) {
+  std::string reason = tls_->describe(opened);
+  if (opened.kind == protocol::TlsOpened::Kind::kFailed) say_last_word(opened.alert);
+  switch (state_) {
+    case State::kOpen:
+    case State::kClosing:
+      return cut(1006, std::move(reason));
+    case State::kEnding:
+      return take_end(0);
+    case State::kOver:
+    case State::kConnecting:
+    case State::kSecuring:
+    case State::kHandshaking:
+      return fail(std::move(reason));
+  }
+  return std::nullopt;
+}
+
+std::optional<ClientEvent> Link::read_plaintext() {
   switch (state_) {
     case State::kHandshaking:
       return input_.empty() ? std::nullopt : read_answer();
@@ -133,6 +208,7 @@ std::optional<ClientEvent> Link::read_input() {
       return std::nullopt;
     case State::kOver:
     case State::kConnecting:
+    case State::kSecuring:
     case State::kEnding:
       input_ = {};
       return std::nullopt;
@@ -218,11 +294,14 @@ std::optional<ClientEvent> Link::take_frame(const protocol::Event& event) {
 
 // TCP ended or failed.
 std::optional<ClientEvent> Link::take_end(int error) {
+  const bool is_authentic = tls_ == nullptr || tls_->has_heard_end();
   switch (state_) {
     case State::kConnecting:
+    case State::kSecuring:
     case State::kHandshaking:
       // A refusal whose body lasts to the end of the connection.
-      if (error == 0 && parser_.finish() == protocol::HttpProgress::kDone) return take_acceptance();
+      if (error == 0 && is_authentic && parser_.finish() == protocol::HttpProgress::kDone)
+        return take_acceptance();
       return fail(error == 0 ? "the server ended the connection without an answer"
                              : std::strerror(error));
     case State::kOpen:
@@ -238,29 +317,57 @@ std::optional<ClientEvent> Link::take_end(int error) {
 }
 
 std::optional<ClientEvent> Link::flush() {
-  if (state_ == State::kOver || state_ == State::kConnecting || socket_full_ ||
-      queued_bytes() == 0) {
-    loop_.flush();
+  const bool may_send = state_ != State::kOver && state_ != State::kConnecting && !socket_full_;
+  for (Bytes rest = may_send ? unsent() : Bytes(); !rest.empty(); rest = unsent()) {
+    loop_.send(descriptor_, rest, 0);
+    std::size_t taken = rest.size();
+    int error = 0;
+    for (const net::Unsent& one : loop_.flush()) {
+      taken = one.taken;
+      error = one.error;
+    }
+    note_taken(taken);
+    if (error == 0) continue;
+    if (error != EAGAIN) return take_end(error);
+    socket_full_ = true;
+    loop_.want_writable(descriptor_);
     return std::nullopt;
   }
-  const Bytes rest = Bytes(out_).subspan(out_sent_);
-  loop_.send(descriptor_, rest, 0);
-  std::size_t taken = rest.size();
-  int error = 0;
-  for (const net::Unsent& unsent : loop_.flush()) {
-    taken = unsent.taken;
-    error = unsent.error;
-  }
-  out_sent_ += taken;
-  if (queued_bytes() == 0) {
-    out_.clear();
-    out_sent_ = 0;
-  }
-  if (error == 0) return std::nullopt;
-  if (error != EAGAIN) return take_end(error);
-  socket_full_ = true;
-  loop_.want_writable(descriptor_);
+  loop_.flush();
   return std::nullopt;
+}
+
+// What the socket is to be given next.
+Bytes Link::unsent() {
+  const Bytes rest = Bytes(out_).subspan(out_sent_);
+  if (tls_ == nullptr) return rest;
+  if (tls_->unsent().empty()) note_said(tls_->seal(rest));
+  return tls_->unsent();
+}
+
+void Link::note_taken(std::size_t bytes) {
+  if (tls_ == nullptr) return note_said(bytes);
+  tls_->note_taken(bytes);
+}
+
+// So many bytes of what was queued are the socket's, or sealed.
+void Link::note_said(std::size_t bytes) {
+  out_sent_ += bytes;
+  if (out_sent_ < out_.size()) return;
+  out_.clear();
+  out_sent_ = 0;
+}
+
+// Behind what was said before, as far as the socket takes it at once: nobody waits for that.
+void Link::say_last_word(protocol::TlsAlert alert) {
+  for (const bool is_last : {false, true}) {
+    if (is_last) tls_->end_writing(alert);
+    for (Bytes rest = unsent(); !rest.empty() && !socket_full_; rest = unsent()) {
+      loop_.send(descriptor_, rest, 0);
+      socket_full_ = !loop_.flush().empty();
+      note_taken(rest.size());
+    }
+  }
 }
 
 std::optional<ClientEvent> Link::look_at_clock() {
@@ -268,6 +375,7 @@ std::optional<ClientEvent> Link::look_at_clock() {
   if (now >= deadline_) {
     if (deadline_ == kGivenUp) return fail("closed before it was open");
     if (state_ == State::kConnecting) return fail("no connection in time");
+    if (state_ == State::kSecuring) return fail("the TLS handshake did not end in time");
     if (state_ == State::kHandshaking) return fail("no answer in time");
     if (state_ == State::kClosing) return cut(1006, "no Close in time");
     return finish({.kind = ClientEvent::Kind::kClosed, .code = code_, .reason = reason_});
@@ -300,6 +408,7 @@ void Link::close(std::uint16_t code, std::string_view reason) {
       deadline_ = loop_.clock() + options_.close_timeout;
       return;
     case State::kConnecting:
+    case State::kSecuring:
     case State::kHandshaking:
       deadline_ = kGivenUp;
       return;
@@ -351,6 +460,7 @@ void Link::end_with(std::uint16_t code, std::string_view reason) {
 ClientEvent Link::finish(ClientEvent event) {
   state_ = State::kOver;
   input_ = {};
+  if (tls_ != nullptr) tls_->end();
   deadline_ = kNever;
   loop_.close(descriptor_);
   loop_.flush();

@@ -7,12 +7,15 @@
 //     └────── kFailed ───┴───────────────┘                └───────► kEnding ◄──────┘
 //     └────── kClosed, when TCP has ended or the deadline has passed ──┘
 //
+// With wss:// kSecuring, the handshake of TLS, comes before kHandshaking.
+//
 // Each next() goes on where the last one stopped: the received bytes that are still to be read lie
 // in the loop's buffer, since the loop is not asked for its next completion before they are used
 // up.
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -20,6 +23,7 @@
 
 #include "base/bytes.h"
 #include "base/time.h"
+#include "client/link_tls.h"
 #include "client/target.h"
 #include "holdfast/client.h"
 #include "net/loop.h"
@@ -41,22 +45,40 @@ class Link {
   void close(std::uint16_t code, std::string_view reason);
   bool is_open() const { return state_ == State::kOpen; }
   bool is_over() const { return state_ == State::kOver; }
-  std::uint64_t queued_bytes() const { return out_.size() - out_sent_; }
+  std::uint64_t queued_bytes() const {
+    return out_.size() - out_sent_ + (tls_ == nullptr ? 0 : tls_->unsent().size());
+  }
   std::string_view subprotocol() const { return subprotocol_; }
 
  private:
-  enum class State : std::uint8_t { kOver, kConnecting, kHandshaking, kOpen, kClosing, kEnding };
+  enum class State : std::uint8_t {
+    kOver,
+    kConnecting,
+    kSecuring,
+    kHandshaking,
+    kOpen,
+    kClosing,
+    kEnding
+  };
 
   std::optional<ClientEvent> take(const net::Completion& completion);
   std::optional<ClientEvent> read_input();
+  std::optional<ClientEvent> read_plaintext();
+  std::optional<ClientEvent> open_record();
   std::optional<ClientEvent> read_answer();
   std::optional<ClientEvent> take_acceptance();
   std::optional<ClientEvent> take_frame(const protocol::Event& event);
   std::optional<ClientEvent> take_end(int error);
+  std::optional<ClientEvent> fail_tls(const protocol::TlsOpened& opened);
   std::optional<ClientEvent> flush();
+  Bytes unsent();
+  void note_taken(std::size_t bytes);
+  void note_said(std::size_t bytes);
+  void say_last_word(protocol::TlsAlert alert);
   std::optional<ClientEvent> look_at_clock();
   Instant due() const;
 
+  Result<void> prepare_tls();
   void send_request();
   void write_frame(protocol::Opcode opcode, Bytes payload);
   void write_close(std::uint16_t code, std::string_view reason);
@@ -80,8 +102,9 @@ class Link {
   net::Descriptor descriptor_ = -1;
   Instant deadline_ = kNever;  // of the opening, or of the ending
   Instant heard_at_{};
-  MutableBytes input_;          // received and not yet read
-  std::vector<std::byte> out_;  // to be sent, from out_sent_ on
+  std::unique_ptr<LinkTls> tls_;  // for wss://
+  MutableBytes input_;            // received and not yet read
+  std::vector<std::byte> out_;    // to be sent, from out_sent_ on
   std::size_t out_sent_ = 0;
   bool socket_full_ = false;
   bool woken_ = false;

@@ -170,7 +170,7 @@ Result<void> OddOpening::open_records(MutableBytes bytes, protocol::TlsEngine& e
       case Kind::kFailed:
         if (!codec_->is_established()) count_failure(facts, *codec_->handshake());
         if (codec_->has_something_to_say()) (void)say({}, engine);
-        return failure(reason_of(opened, *codec_));
+        return failure(protocol::describe_failure(opened, *codec_));
     }
   }
 }

@@ -39,8 +39,6 @@ class TlsCrowd {
   std::deque<protocol::TlsCodec> codecs_;  // never moved
 };
 
-// Why a connection came to nothing: "certificate not verified: …", "TLS alert: …".
-std::string reason_of(const protocol::TlsOpened& opened, const protocol::TlsCodec& codec);
 // Counts a handshake that failed.
 void count_failure(TlsFacts& facts, const protocol::TlsHandshake& handshake);
 

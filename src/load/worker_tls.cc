@@ -60,7 +60,7 @@ void Worker::note_who_keeps_it(const protocol::TlsCodec& codec) {
 // RFC 8446 6.2: ours is said before it ends, the alert that tells the server why.
 void Worker::fail_tls(net::Descriptor descriptor, const protocol::TlsOpened& opened) {
   protocol::TlsCodec& codec = (*tls_)[descriptor];
-  const std::string reason = reason_of(opened, codec);
+  const std::string reason = protocol::describe_failure(opened, codec);
   if (!codec.is_established()) {
     count_failure(tally_.tls, *codec.handshake());
   } else if (opened.kind == protocol::TlsOpened::Kind::kFailed) {

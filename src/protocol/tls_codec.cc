@@ -1,5 +1,7 @@
 #include "protocol/tls_codec.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <utility>
@@ -205,6 +207,23 @@ void TlsCodec::end_writing(TlsEngine& engine, TlsAlert alert) {
 void TlsCodec::end(TlsEngine& engine) {
   records_.end(engine);
   busy_.reset();
+}
+
+std::string describe_failure(const TlsOpened& opened, const TlsCodec& codec) {
+  using Why = TlsFailure::Kind;
+  if (opened.kind == TlsOpened::Kind::kAlerted)
+    return fmt::format("TLS alert {}", static_cast<int>(opened.alert));
+  if (codec.handshake() == nullptr) return fmt::format("TLS: {}", opened.reason);
+  const TlsFailure& failure = codec.handshake()->failure();
+  switch (failure.kind) {
+    case Why::kUnverified:
+      return fmt::format("certificate not verified: {}", failure.text);
+    case Why::kAlert:
+      return fmt::format("TLS alert: {}", failure.text);
+    case Why::kOther:
+      break;
+  }
+  return fmt::format("TLS: {}", failure.text);
 }
 
 }  // namespace holdfast::protocol

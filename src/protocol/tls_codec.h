@@ -6,6 +6,7 @@
 //             └─► attached: OpenSSL's object is kept (TLS 1.2, or what we do not know)
 
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "base/bytes.h"
@@ -96,5 +97,9 @@ class TlsCodec {
   std::unique_ptr<Busy> busy_;
 };
 static_assert(sizeof(TlsCodec) == 128, "two cache lines for each wss connection");
+
+// Why a connection came to nothing, for a person, after kAlerted or kFailed: "certificate not
+// verified: …", "TLS alert: …".
+std::string describe_failure(const TlsOpened& opened, const TlsCodec& codec);
 
 }  // namespace holdfast::protocol
