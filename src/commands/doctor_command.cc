@@ -7,11 +7,13 @@
 #include <string>
 
 #include "base/units.h"
+#include "commands/doctor_certificates.h"
 #include "commands/quantities.h"
 #include "doctor/examination_text.h"
 #include "doctor/fixes.h"
 #include "doctor/probes.h"
 #include "doctor/worker_count.h"
+#include "net/clock.h"
 
 namespace holdfast::commands {
 namespace {
@@ -21,6 +23,7 @@ struct DoctorArguments {
   std::string role = "server";
   std::string workers = "auto";
   std::string root = "/";
+  std::vector<std::string> tls_cert, tls_key;
   bool json = false;
   bool fix = false;
   bool undo = false;
@@ -78,14 +81,29 @@ void print_fix(const doctor::Fix& fix, const doctor::Report& report) {
   fmt::print("\n");
 }
 
+doctor::Examination examine(const doctor::Facts& facts, const doctor::Demand& demand,
+                            const DoctorArguments& arguments) {
+  doctor::Examination examination = doctor::examine(facts, demand);
+  for (doctor::Check& check :
+       check_certificates(arguments.tls_cert, arguments.tls_key, net::unix_seconds_now()))
+    examination.checks.push_back(std::move(check));
+  return examination;
+}
+
 int run_doctor(const DoctorArguments& arguments) {
+  if (arguments.tls_cert.size() != arguments.tls_key.size()) {
+    fmt::print(stderr,
+               "--tls-key: {} keys for {} certificates; give one for each, in their order\n",
+               arguments.tls_key.size(), arguments.tls_cert.size());
+    return 2;
+  }
   const doctor::RootedFiles files(arguments.root);
   if (arguments.undo) return run_undo(arguments, files);
 
   const doctor::Demand demand{*parse_count(arguments.connections), role_of(arguments.role),
                               static_cast<std::uint32_t>(count_or_auto(arguments.workers))};
   doctor::Facts facts = facts_of(files);
-  doctor::Examination examination = doctor::examine(facts, demand);
+  doctor::Examination examination = examine(facts, demand, arguments);
   nlohmann::json json;
   if (arguments.fix) {
     const doctor::Fix fix = doctor::plan_fix(examination, facts, files);
@@ -97,7 +115,7 @@ int run_doctor(const DoctorArguments& arguments) {
       print_fix(fix, report);
     }
     facts = facts_of(files);
-    examination = doctor::examine(facts, demand);
+    examination = examine(facts, demand, arguments);
   }
   if (arguments.json) {
     json.update(doctor::to_json(examination));
@@ -115,7 +133,9 @@ void add_doctor_command(CLI::App& app, int& exit_code) {
   CLI::App* command = app.add_subcommand(
       "doctor",
       "What this machine allows, what N connections need, and what mends the difference.");
-  command->footer("Exit code: 0 when N connections fit, 1 when not, 2 for a usage error.");
+  command->footer(
+      "Exit code: 0 when N connections fit and every certificate is good, 1 when not, 2 for a "
+      "usage error.");
   command
       ->add_option("--connections", arguments->connections,
                    "Connections that this machine shall hold. Default: 100,000.")
@@ -142,6 +162,17 @@ void add_doctor_command(CLI::App& app, int& exit_code) {
       ->check(CLI::Validator(CLI::ExistingDirectory).description(""))
       ->type_name("DIR")
       ->envname("HOLDFAST_DOCTOR_ROOT");
+  command
+      ->add_option("--tls-cert", arguments->tls_cert,
+                   "A server's certificate (PEM) to look at: it can be read, its key belongs to "
+                   "it, it lasts for 30 days or more. Several may be given.")
+      ->type_name("FILE")
+      ->envname("HOLDFAST_DOCTOR_TLS_CERT");
+  command
+      ->add_option("--tls-key", arguments->tls_key,
+                   "The private key (PEM) of each certificate, in their order.")
+      ->type_name("FILE")
+      ->envname("HOLDFAST_DOCTOR_TLS_KEY");
   command->add_flag("--json", arguments->json, "Print JSON.")->envname("HOLDFAST_DOCTOR_JSON");
   CLI::Option* fix = command->add_flag("--fix", arguments->fix,
                                        "Set what may be set, now and by drop-ins for the next "

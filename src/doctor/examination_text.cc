@@ -28,6 +28,8 @@ std::string conclusion(const Examination& examination) {
   std::string text = fmt::format("{} connections {}", format_count(examination.demand.connections),
                                  low == 0 ? "fit" : "do not fit");
   if (low != 0) text += fmt::format(": {} {} too low", low, low == 1 ? "value is" : "values are");
+  if (const auto wrong = count(examination, Verdict::kWrong); wrong != 0)
+    text += fmt::format("; {} cannot be used", wrong);
   if (advice != 0) text += fmt::format("; {} could be better", advice);
   if (const auto unknown = count(examination, Verdict::kUnknown); unknown != 0) {
     text += fmt::format("; {} cannot be told", unknown);
@@ -57,6 +59,8 @@ std::string_view name_of(Verdict verdict) {
       return "advice";
     case Verdict::kLow:
       return "LOW";
+    case Verdict::kWrong:
+      return "WRONG";
     case Verdict::kUnknown:
       return "can't tell";
     case Verdict::kNotNeeded:
@@ -108,7 +112,9 @@ nlohmann::json to_json(const Examination& examination) {
         {{"name", check.name},
          {"value", check.value},
          {"need", check.need},
-         {"verdict", check.verdict == Verdict::kLow ? "low" : name_of(check.verdict)},
+         {"verdict", check.verdict == Verdict::kLow     ? "low"
+                     : check.verdict == Verdict::kWrong ? "wrong"
+                                                        : name_of(check.verdict)},
          {"why", check.why},
          {"mend", check.mend}});
   }

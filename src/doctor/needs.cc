@@ -17,8 +17,9 @@ constexpr std::uint64_t kAsGoodAsUnlimited = std::uint64_t{1} << 62;
 }  // namespace
 
 bool Examination::fits() const {
-  return std::none_of(checks.begin(), checks.end(),
-                      [](const Check& check) { return check.verdict == Verdict::kLow; });
+  return std::none_of(checks.begin(), checks.end(), [](const Check& check) {
+    return check.verdict == Verdict::kLow || check.verdict == Verdict::kWrong;
+  });
 }
 
 Examination examine(const Facts& facts, const Demand& demand) {

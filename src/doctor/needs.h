@@ -27,6 +27,7 @@ enum class Verdict : std::uint8_t {
   kOk,
   kAdvice,     // N fits, but more costly or less safely than it could
   kLow,        // N does not fit
+  kWrong,      // cannot be used, however small N is
   kUnknown,    // the machine does not say
   kNotNeeded,  // has no part in this
 };
@@ -56,7 +57,7 @@ struct Examination {
   Demand demand;
   std::uint64_t workers = 0;  // that the limit on open files makes of it
   std::vector<Check> checks;
-  bool fits() const;  // no check is low
+  bool fits() const;  // no check is low or wrong
 };
 
 Examination examine(const Facts& facts, const Demand& demand);
