@@ -1,5 +1,6 @@
 // A browser that knows nothing of Holdfast but its address: headless Chromium, told what to do over its DevTools protocol.
-// HOLDFAST_URL is ws://HOST:PORT; HOLDFAST_CHROMIUM the browser.
+// HOLDFAST_URL is ws://HOST:PORT or wss://HOST:PORT; HOLDFAST_CHROMIUM the browser; HOLDFAST_SPKI the key that it trusts without an authority: the
+// SHA-256 of what a certificate says of it, in base64.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -65,7 +66,8 @@ before(async () => {
   browser = spawn(process.env.HOLDFAST_CHROMIUM, [
     '--headless=new', '--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--no-first-run', '--disable-extensions',
     '--disable-background-networking', '--disable-component-update', '--remote-debugging-port=0',
-    `--user-data-dir=${profile}`, 'about:blank',
+    `--user-data-dir=${profile}`,
+    ...process.env.HOLDFAST_SPKI ? [`--ignore-certificate-errors-spki-list=${process.env.HOLDFAST_SPKI}`] : [], 'about:blank',
   ], { stdio: ['ignore', 'ignore', 'pipe'] });
   const address = await new Promise((resolve, reject) => {
     browser.once('exit', (code) => reject(new Error(`the browser ended with ${code}`)));
@@ -78,7 +80,7 @@ before(async () => {
   await new Promise((resolve, reject) => socket.once('open', resolve).once('error', reject));
   devtools = new DevTools(socket);
   // A page of the server's own host: a browser lets it speak to that, wherever it is.
-  const { targetId } = await devtools.call('Target.createTarget', { url: url.replace('ws:', 'http:') + '/page' });
+  const { targetId } = await devtools.call('Target.createTarget', { url: url.replace(/^ws/, 'http') + '/page' });
   ({ sessionId: session } = await devtools.call('Target.attachToTarget', { targetId, flatten: true }));
   const loaded = { expression: `document.readyState === 'complete' && location.pathname === '/page'`, returnByValue: true };
   for (let tries = 0; tries < 200; ++tries) {

@@ -1,24 +1,41 @@
 """Runs chromium_test.mjs, headless Chromium, against a server."""
 
+import base64
+import hashlib
 import os
 import pathlib
 import shutil
 import subprocess
 import unittest
 
+import tls_test
 from harness import ROOT, Server
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-headless-shell", "google-chrome"))), None)
 
 
+def key_digest(cert):
+    """What Chromium knows a key by that no authority vouches for."""
+    key = subprocess.run(["openssl", "x509", "-in", cert, "-pubkey", "-noout"], capture_output=True, check=True).stdout
+    der = subprocess.run(["openssl", "pkey", "-pubin", "-outform", "der"], input=key, capture_output=True, check=True).stdout
+    return base64.b64encode(hashlib.sha256(der).digest()).decode()
+
+
 @unittest.skipIf(CHROMIUM is None, "no Chromium here: scripts/bootstrap --tests installs it where Debian has it")
 class Browser(unittest.TestCase):
-    def test_chromium_is_content(self):
-        with Server("--workers", 2, "--message-bytes-max", "16MiB", "--queue-bytes-max", "64MiB", "--drain-time", "1s") as server:
+    def browse(self, *arguments, scheme="ws", **environment):
+        """Runs all of chromium_test.mjs against a server, which is told to leave at its end."""
+        with Server("--workers", 2, "--message-bytes-max", "16MiB", "--queue-bytes-max", "64MiB", "--drain-time", "1s", *arguments) as server:
             done = subprocess.run(
                 ["node", "--test", "--test-reporter=spec", pathlib.Path(__file__).with_suffix(".mjs")],
                 cwd=ROOT,
-                env={**os.environ, "HOLDFAST_URL": server.url, "HOLDFAST_PID": str(server.process.pid), "HOLDFAST_CHROMIUM": CHROMIUM},
+                env={
+                    **os.environ,
+                    "HOLDFAST_URL": scheme + server.url.removeprefix("ws"),
+                    "HOLDFAST_PID": str(server.process.pid),
+                    "HOLDFAST_CHROMIUM": CHROMIUM,
+                    **environment,
+                },
                 capture_output=True,
                 text=True,
                 timeout=150,
@@ -26,6 +43,12 @@ class Browser(unittest.TestCase):
             )
             self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
             self.assertEqual(server.wait(10), 0)
+
+    def test_chromium_is_content(self):
+        self.browse()
+
+    def test_chromium_is_content_over_wss(self):
+        self.browse("--tls-cert", tls_test.CERT, "--tls-key", tls_test.KEY, scheme="wss", HOLDFAST_SPKI=key_digest(tls_test.CERT))
 
 
 if __name__ == "__main__":

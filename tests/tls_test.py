@@ -5,6 +5,7 @@ import contextlib
 import os
 import pathlib
 import re
+import resource
 import shutil
 import signal
 import ssl
@@ -200,6 +201,63 @@ class Clients(unittest.TestCase):
             self.assertEqual(done.stdout.strip(), "200 answers", done.stdout + done.stderr)
             self.assertEqual(server.metric("holdfast_tls_failed_total"), 0)
             self.assertEqual(server.metric("holdfast_tls_unexpected_total"), 0)
+
+
+    @unittest.skipUnless(shutil.which("go"), "there is no Go here; golang-go of Debian will do")
+    def test_go_talks_and_resumes(self):
+        with tls_server("--message-bytes-max", "1MiB") as server:
+            host, port = server.address
+            done = subprocess.run(
+                ["go", "run", ROOT / "tests/tls_client.go", host, str(port), CERT],
+                env={**os.environ, "GO111MODULE": "off", "GOFLAGS": "", "GOPROXY": "off", "GOCACHE": str(pathlib.Path(FOLDER.name) / "go")},
+                capture_output=True,
+                text=True,
+                timeout=100,
+                check=False,
+            )
+            self.assertEqual(done.stdout.strip(), "16 answers", done.stdout + done.stderr)
+            self.assertEqual(server.metric("holdfast_tls_resumed_total"), 1)
+            self.assertEqual(server.metric("holdfast_tls_failed_total"), 0)
+            self.assertEqual(server.metric("holdfast_tls_unexpected_total"), 0)
+
+
+class Full(unittest.TestCase):
+    """Who is turned away is told so in TLS: a client would take plain text for an attack."""
+
+    def test_a_server_with_as_many_as_it_may_have_answers_503_inside_of_tls(self):
+        with tls_server("--connections-max", 1) as server, SecurePeer(server) as held:
+            with self.assertRaisesRegex(AssertionError, "503"):
+                SecurePeer(server)
+            held.echo(b"still served")
+            self.assertEqual(server.metric("holdfast_refused_total", reason="connections_max"), 1)
+
+    def test_a_server_without_descriptors_alerts(self):
+        with tls_server() as server, SecurePeer(server) as held, contextlib.ExitStack() as waiting:
+            table = max(int(one.name) for one in pathlib.Path("/proc").glob(f"{server.process.pid}/task/*/fd/*"))
+            before = resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE)
+            resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, (table + 1, before[1]))
+            alert = None
+            for _ in range(table + 1):  # the first ones fill the holes
+                peer = waiting.enter_context(connect(server.address))
+                peer.settimeout(0.3)
+                with contextlib.suppress(TimeoutError):
+                    alert = peer.recv(100)
+                    break
+            self.assertEqual(alert, b"\x15\x03\x03\0\2\2\x50", "internal_error, fatal (RFC 8446 6)")
+            with self.assertRaises(OSError):  # an SSLError, or a reset where the alert met the first flight
+                SecurePeer(server)
+            held.echo(b"still served")
+            resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, before)
+            waiting.close()
+            with eventually(lambda: try_peer(server)) as peer:
+                peer.echo(b"room again")
+            self.assertGreater(server.metric("holdfast_refused_total", reason="descriptors"), 0)
+
+
+def try_peer(server):
+    with contextlib.suppress(OSError, AssertionError):
+        return SecurePeer(server)
+    return None
 
 
 class Sessions(unittest.TestCase):
