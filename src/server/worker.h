@@ -215,6 +215,7 @@ class Worker final : public Publisher, private topics::TopicListener {
   void end_stream(int descriptor, Connection& connection, std::uint16_t code, Ending ending);
   // worker_frames.cc
   void take_frames(int descriptor, Connection& connection, MutableBytes bytes);
+  void note_alive(Connection& connection);
   void take_event(int descriptor, Connection& connection, const protocol::Event& event);
   void take_too_much(int descriptor, Connection& connection);
   void begin_closing(int descriptor, Connection& connection, Ending ending, std::uint16_t code);

@@ -9,10 +9,7 @@
 namespace holdfast::server {
 
 void Worker::take_frames(int descriptor, Connection& connection, MutableBytes bytes) {
-  if (connection.state == State::kOpen) {
-    connection.since = tick_of(loop_.now());
-    connection.clear(Connection::kPinged);
-  }
+  note_alive(connection);
   if (connection.is_event_stream()) return;  // it has nothing to say
   protocol::Session session =
       connection.busy != nullptr && connection.busy->session
@@ -36,6 +33,13 @@ void Worker::take_frames(int descriptor, Connection& connection, MutableBytes by
     connection.make_busy().session = std::move(session);
   }
   connection.rest();
+}
+
+// Something came of it.
+void Worker::note_alive(Connection& connection) {
+  if (connection.state != State::kOpen) return;
+  connection.since = tick_of(loop_.now());
+  connection.clear(Connection::kPinged);
 }
 
 void Worker::take_event(int descriptor, Connection& connection, const protocol::Event& event) {

@@ -99,6 +99,7 @@ void Worker::begin_waiting() {
 void Worker::open_records(int descriptor, Connection& connection, MutableBytes bytes) {
   using Kind = protocol::TlsOpened::Kind;
   protocol::TlsCodec& codec = (*tls_)[descriptor];
+  note_alive(connection);  // also half a record
   while (true) {
     const protocol::TlsOpened opened = codec.next(tls_->engine, bytes, tls_->scratch);
     switch (opened.kind) {

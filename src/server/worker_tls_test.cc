@@ -312,7 +312,34 @@ TEST_P(WorkerTls, LetsOldVersionsInAsLongAsOpenSslMayHoldMore) {
   worker_.reset();  // before what it was given
 }
 
-// Both found by the simulator.
+TEST(OutboxOfTls, KeepsWhatIsSealedWhateverElseIsDropped) {
+  Outbox outbox;
+  outbox.push_sealed(SharedBytes::copy_of(as_bytes("record")));
+  outbox.push(SharedBytes::copy_of(as_bytes("message")), 0, true, 0);
+  outbox.drop_unbegun();
+  ASSERT_EQ(outbox.entries().size(), 1u);
+  EXPECT_EQ(as_text(outbox.entries().front().rest()), "record");
+  EXPECT_FALSE(outbox.drop_oldest());
+}
+
+// These three were found by the simulator.
+TEST_P(WorkerTls, TakesHalfARecordForASignOfLife) {
+  open(6);
+  loop_.sent[6].clear();
+  for (int i = 0; i < 60 && loop_.sent[6].empty(); ++i) {
+    loop_.advance(seconds(1));
+    worker_->turn();
+  }
+  ASSERT_EQ(take(6), std::string("\x89\0", 2));
+  clients_[6]->write(frame("", protocol::Opcode::kPong));
+  const auto pong = clients_[6]->output();
+  loop_.advance(seconds(6));
+  loop_.receive(6, as_text(Bytes(pong).first(pong.size() / 2)));
+  worker_->turn();
+  EXPECT_EQ(counters_.pongs_missed.read(), 0u);
+  EXPECT_EQ(loop_.closed.count(6), 0u);
+}
+
 TEST_P(WorkerTls, SendsWhatAHandshakeSaysWhileTheLastFlightStillWaits) {
   // Its first guess is refused (HelloRetryRequest), and it answers before all of that is out.
   CHECK(SSL_CTX_set1_groups_list(contexts_.get(), "P-521:P-256") == 1);
