@@ -245,17 +245,23 @@ age = "60s"
 
     @unittest.skipIf(SANITIZED, "memory tells nothing then")
     def test_an_idle_stream_costs_what_a_client_on_a_public_channel_costs(self):
-        count = 9000
         server = self.serve("--workers", 2)
         request = b"GET /apps/1/channels/news/sse?key=app-key HTTP/1.1\r\nHost: t\r\n\r\n"
-        before = server.resident_bytes()
-        readers = [connect(server.address) for _ in range(count)]
-        for reader in readers:
-            self.addCleanup(reader.close)
-            reader.sendall(request)
-        eventually(lambda: server.metric("holdfast_event_streams") == count, 30)
-        time.sleep(1)
-        self.assertLess((server.resident_bytes() - before) / count, 192)
+        readers = []
+
+        def resident_bytes_with(count):
+            while len(readers) < count:
+                readers.append(connect(server.address))
+                self.addCleanup(readers[-1].close)
+                readers[-1].sendall(request)
+            eventually(lambda: server.metric("holdfast_event_streams") == count, 30)
+            time.sleep(1)
+            return server.resident_bytes()
+
+        # The first ones bring in pages of the program, and what workers keep for all.
+        first, more = 1000, 9000
+        before = resident_bytes_with(first)
+        self.assertLess((resident_bytes_with(first + more) - before) / more, 192)
 
     def test_streams_are_drained_and_slow_ones_ended_like_other_connections(self):
         server = self.serve("--drain-time", "500ms", "--queue-bytes-max", "64KiB")
@@ -293,7 +299,17 @@ age = "60s"
         self.assertEqual(self.join(lost, "cache-kept", recover={"serial": 1, "epoch": "5"})["recovered"], False)
         self.assertEqual(self.place(lost.hear()), {"serial": 2, "epoch": place["epoch"]})
 
-    def test_another_process_or_other_rules_are_another_epoch(self):
+    def test_a_process_knows_no_place_of_the_one_before_it(self):
+        places = []
+        for _ in range(2):  # which do the same, so that their counts are alike
+            server = self.serve()
+            places.append(self.join(self.client(server), "kept", **({"recover": places[0]} if places else {})))
+            publish(server, channel="kept", data="x")
+            server.end()
+        self.assertEqual((places[1]["recovered"], places[1]["serial"]), (False, 0))
+        self.assertNotEqual(places[1]["epoch"], places[0]["epoch"])
+
+    def test_other_rules_are_another_epoch(self):
         server = self.serve()
         place = self.join(self.client(server), "kept")
         self.path.write_text(self.CONFIG.replace("events = 5", "events = 6"))
@@ -304,8 +320,6 @@ age = "60s"
         server.signal(signal.SIGHUP)
         server.wait_for_log("apps reloaded")
         self.assertEqual(self.join(self.client(server), "kept", recover=self.place(changed))["recovered"], True, "the rules are the same")
-        again = self.serve()
-        self.assertEqual(self.join(self.client(again), "kept", recover=self.place(changed))["recovered"], False)
 
     def test_more_than_a_queue_may_hold_is_told_to_nobody(self):
         server = self.serve("--queue-bytes-max", "64KiB")
