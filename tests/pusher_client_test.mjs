@@ -325,6 +325,8 @@ test("a client that was away hears what it missed on each of its channels, once 
     channel.bind("said", (data) => heard[name].push(data));
     for (const what of ["recovered", "lost"]) channel.bind(`holdfast:${what}`, () => heard[name].push(what));
   }
+  let echoed = 0;
+  new Echo({ broadcaster: "pusher", key: APP.key, client }).channel(names[0]).listen(".holdfast:recovered", () => ++echoed);
   const publish = async (from, to) => {
     for (let number = from; number < to; ++number) await Promise.all(names.map((name) => api().trigger(name, "said", number)));
   };
@@ -341,6 +343,7 @@ test("a client that was away hears what it missed on each of its channels, once 
     assert.deepEqual(numbers, Array.from({ length: 40 }, (_, number) => number), name);
     assert.ok(heard[name].indexOf("recovered") >= 3, name);
   }
+  assert.equal(echoed, 1, "Laravel Echo hears of it too");
 });
 
 for (const broadcaster of ["pusher", "reverb"]) {

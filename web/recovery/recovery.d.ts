@@ -7,7 +7,7 @@ export interface Place {
 }
 
 /**
- * Lets `pusher` (pusher-js 7 or 8) come back to each of its channels where it was: what it missed is heard by the channel's handlers,
+ * Lets `pusher` (pusher-js 8) come back to each of its channels where it was: what it missed is heard by the channel's handlers,
  * each event once and in order, as if it had never been away. To be called once, before channels are subscribed.
  *
  * A channel on which the client is again tells, just before its `pusher:subscription_succeeded`, by an event what came of it:
