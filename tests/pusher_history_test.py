@@ -156,6 +156,7 @@ age = "60s"
         self.assertEqual(json.loads(back.hear()["data"]), {"recovered": True, "serial": 1, "epoch": epoch})
         self.assertEqual(back.last_id, f"{epoch}:1")
         self.assertEqual([back.hear()["serial"] for _ in range(2)], [2, 3])
+        self.assertEqual(back.last_id, f"{epoch}:3", "what was missed has its place too")
         lost = self.stream(server, "/apps/1/channels/kept/sse?key=app-key&last_event_id=5:1")
         self.assertEqual(json.loads(lost.hear()["data"])["recovered"], False)
         plain = self.stream(server, "/apps/1/channels/news/sse?key=app-key")
