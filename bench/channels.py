@@ -35,7 +35,7 @@ def memory(options):
         print(f"| {name} | {connections:,} | {each:.1f} |", flush=True)
 
 
-def streams(options, connections=100_000):
+def sse(options, connections=100_000):
     """User memory of an idle reader of server-sent events, and of a WebSocket on the same channel."""
     websocket = memory_of_one(options, load=PUSHER, connections=connections)
     server, port = start_server(options.build, "uring", connections, NO_PINGS)
@@ -62,13 +62,15 @@ def streams(options, connections=100_000):
 def one_event(options, variant, subscribers, per_second, data_bytes, wire_bytes):
     """CPU of the server per delivery, in µs, of events that come one at a time."""
     seconds = max(10.0, 6 / per_second)
+    # Readers that read at once: how they do it is part of what a delivery costs its sender.
+    load = ("--scenario", "fanout", "--message-rate", 0)
     if variant == "floor":
         server = Program([options.build / "floor", ADDRESS, FLOOR_PORT, max(os.cpu_count(), subscribers // 18000 + 1), NO_PINGS, per_second, wire_bytes])
         server.wait_for("ready")
-        port, load = FLOOR_PORT, ("--scenario", "fanout", "--message-rate", 0)
+        port = FLOOR_PORT
     else:
         server, port = start_server(options.build, variant, subscribers + 10, NO_PINGS)
-        load = PUSHER
+        load += PUSHER
     with report_file() as report:
         client = start_load(options.build, port, subscribers, seconds + 4, *load, "--report", report, path="/topics/bench")
         try:
@@ -113,7 +115,8 @@ def fanout(options, subscribers=100_000, per_second=0.5, data_bytes=100):
         print(f"| {variant} | {statistics.median(values):.2f} | {ratio:.2f}× |", flush=True)
 
 
-def stream(options, subscribers=20_000, per_second=20, seconds=60):
+def one_stream(options, subscribers, per_second, seconds):
+    """Prints a row; 99th percentile of the time from publication to arrival, in ms."""
     server, port = start_server(options.build, "uring", subscribers + 100, 25)
     with report_file() as report:
         client = start_load(options.build, port, subscribers, seconds, *PUSHER, "--scenario", "fanout", "--message-rate", per_second,
@@ -125,13 +128,21 @@ def stream(options, subscribers=20_000, per_second=20, seconds=60):
             busy = (server.cpu() - cpu) / (time.monotonic() - began)
             found = json.loads(report.read_text())["messages"]
             latency = {name: found["latency"][f"{name}_ns"] / 1e6 for name in ("p50", "p99", "p99.9", "max")}
-            print(f"\n{per_second} events a second to {subscribers:,} subscribers for {seconds} s, generator on the same {os.cpu_count()} CPUs")
-            print("| events | deliveries expected | received | missing | twice | p50 | p99 | p99.9 | max, ms | server's CPUs |\n|---|---|---|---|---|---|---|---|---|---|")
-            print(f"| {found['sent']:,} | {found['expected']:,} | {found['received']:,} | {found['missing']:,} | {found['duplicates']:,} | " +
+            print(f"| {subscribers:,} | {seconds} | {found['sent']:,} | {found['expected']:,} | {found['received']:,} | {found['missing']:,} | {found['duplicates']:,} | " +
                   " | ".join(f"{value:.1f}" for value in latency.values()) + f" | {busy:.2f} |", flush=True)
+            return latency["p99"]
         finally:
             client.stop()
             server.stop()
+
+
+def stream(options, per_second=20):
+    """To 20,000 for a minute; then to fewer, until nobody waits for long: the most that this machine serves so, both ends on it."""
+    print(f"\n{per_second} events a second, generator on the same {os.cpu_count()} CPUs")
+    print("| subscribers | seconds | events | deliveries expected | received | missing | twice | p50 | p99 | p99.9 | max, ms | server's CPUs |\n|---|---|---|---|---|---|---|---|---|---|---|---|")
+    for subscribers, seconds in ((20_000, 60), (17_500, 20), (15_000, 20), (12_500, 20), (10_000, 20), (7_500, 20), (5_000, 20)):
+        if one_stream(options, subscribers, per_second, seconds) < 50:
+            break
 
 
 NGINX = """daemon off; worker_processes 1; error_log stderr crit; pid {folder}/pid;
@@ -220,6 +231,6 @@ def storm(options, connections=100_000, rounds=3):
 
 
 def run(options):
-    for part in (memory, streams, fanout, stream, publishing, storm):
+    for part in (memory, sse, fanout, stream, publishing, storm):
         if not options.parts or part.__name__ in options.parts:
             part(options)
