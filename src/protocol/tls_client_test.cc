@@ -220,6 +220,26 @@ TEST_F(TlsClientTest, StaysWithOpenSslWhereKeysChangeBeforeTheFirstAnswer) {
   EXPECT_TRUE(pair.codec.handshake()->was_unexpected());
 }
 
+// Of either direction: what was written and read so far tells.
+TEST_F(TlsClientTest, StaysWithOpenSslWhereASecretIsNotTheOneInUse) {
+  CHECK(SSL_CTX_set_ciphersuites(servers_.get(), "TLS_AES_128_GCM_SHA256") == 1);
+  for (const std::string label : {"CLIENT_TRAFFIC_SECRET_0", "SERVER_TRAFFIC_SECRET_0"}) {
+    SCOPED_TRACE(label);
+    std::string line = label + " 00 " + std::string(64, 'a');
+    const auto misled = context();
+    SSL_CTX_set_msg_callback_arg(misled->ssl(), line.data());
+    SSL_CTX_set_msg_callback(misled->ssl(), [](int is_written, int, int type, const void*,
+                                               std::size_t, SSL* ssl, void* given) {
+      if (is_written == 1 && type == SSL3_RT_HEADER)
+        TlsHandshake::note_secret(ssl, static_cast<const char*>(given));
+    });
+    Pair pair(misled, servers_.get());
+    pair.talk();
+    ASSERT_FALSE(pair.codec.is_detached());
+    EXPECT_TRUE(pair.codec.handshake()->was_unexpected());
+  }
+}
+
 TEST_F(TlsClientTest, PassesOverTicketsThatComeLater) {
   Pair pair(context(), servers_.get(), &sessions_);
   pair.talk();

@@ -121,7 +121,7 @@ TEST(TlsHandshake, IsTakenOverOnlyWhereOpenSslWroteTicketsAndNothingElse) {
     at_finished(*context, write);
     pair = std::make_unique<Pair>(clients.get(), context);
     pair->shake_hands();
-    EXPECT_EQ(pair->codec.is_detached(), one.is_taken_over);
+    ASSERT_EQ(pair->codec.is_detached(), one.is_taken_over);
     if (!one.is_taken_over) {
       EXPECT_TRUE(pair->codec.handshake()->was_unexpected());
     }
@@ -137,7 +137,7 @@ TEST(TlsHandshake, IsNotTakenOverWithASecretThatDoesNotOpenTheTickets) {
   at_finished(*context, mislead);
   Pair pair(clients.get(), context);
   pair.shake_hands();
-  EXPECT_FALSE(pair.codec.is_detached());
+  ASSERT_FALSE(pair.codec.is_detached());
   EXPECT_TRUE(pair.codec.handshake()->was_unexpected());
   pair.client.handshake();
   pair.client.write("hello");
