@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/bytes.h"
+#include "base/time.h"
 #include "net/secret_memory.h"
 #include "protocol/tls_codec.h"
 #include "server/tls_source.h"
@@ -42,8 +43,9 @@ class TlsTable {
   std::vector<Bytes> pieces;       // of one peer, to be sealed
   std::deque<int> waiting;         // for their handshake; those that left are still listed
   std::uint32_t shaking = 0;       // handshakes under way
-  std::uint32_t shaking_peak = 0;  // since memory was given back
   std::uint32_t begun_in_turn = 0;
+  std::uint32_t begun = 0;  // since memory was given back,
+  Instant given_back{};     // which was then
 
  private:
   protocol::TlsCodec& row(int descriptor) {

@@ -4,6 +4,7 @@
 #include <malloc.h>
 
 #include <algorithm>
+#include <chrono>
 
 #include "server/worker.h"
 
@@ -17,8 +18,10 @@ constexpr std::uint32_t kShakingMax = 512;
 constexpr std::uint32_t kBegunInTurnMax = 24;
 // The first flight of a client that waits; more has no honest reason.
 constexpr std::size_t kWaitingBytesMax = 16 * 1024;
-// After a burst of so many the allocator's memory goes back to the machine.
-constexpr std::uint32_t kBurst = 128;
+// After so many, when none is under way, the allocator's memory goes back to the machine: once a
+// second, since that walks through all of it.
+constexpr std::uint32_t kBurst = 32;
+constexpr std::chrono::seconds kGiveBackInterval{1};
 // Sealed at once of what waits for a slow reader.
 constexpr std::uint64_t kFrontBytes = 64 * 1024;
 
@@ -68,7 +71,7 @@ void Worker::begin_handshake(int descriptor, Connection& connection, MutableByte
   (*tls_)[descriptor].begin(std::move(context), newest_only);
   ++tls_->shaking;
   ++tls_->begun_in_turn;
-  tls_->shaking_peak = std::max(tls_->shaking_peak, tls_->shaking);
+  ++tls_->begun;
   open_records(descriptor, connection, bytes);
 }
 
@@ -90,9 +93,11 @@ void Worker::begin_waiting() {
     begin_handshake(descriptor, connection, bytes);
   }
   tls_->begun_in_turn = 0;
-  // When a burst is over.
-  if (tls_->shaking > 0 || tls_->shaking_peak < kBurst || !tls_->waiting.empty()) return;
-  tls_->shaking_peak = 0;
+  if (tls_->shaking > 0 || tls_->begun < kBurst || !tls_->waiting.empty()) return;
+  const Instant now = loop_.now();
+  if (now - tls_->given_back < kGiveBackInterval) return;
+  tls_->given_back = now;
+  tls_->begun = 0;
   malloc_trim(0);
 }
 
