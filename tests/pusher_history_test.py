@@ -97,6 +97,11 @@ age = "60s"
         odd = self.client(server)
         self.assertEqual(self.join(odd, "kept", recover="nonsense")["recovered"], False)
         self.assertEqual(self.join(self.client(server), "kept", recover={"serial": 6, "epoch": place["epoch"]})["recovered"], True)
+        figures = {"history_channels": 1, "history_events": 5, "history_evicted_total": 0, "recoveries_total": 2,
+                   "recovered_events_total": 3, "recoveries_failed_total": 2}
+        for name, value in figures.items():
+            self.assertEqual(server.metric("holdfast_app_" + name, app="1"), value, name)
+        self.assertGreater(server.metric("holdfast_app_history_bytes", app="1"), 5 * 64)
 
     def test_nobody_recovers_what_it_may_not_read(self):
         server = self.serve()
@@ -165,10 +170,12 @@ age = "60s"
         self.assertEqual((plain.hear()["data"], plain.last_id), ("x", None))
         plain._until(b":\n\n")
         self.assertEqual((server.connections(), server.metric("holdfast_event_streams")), (5, 4))
+        self.assertEqual(server.metric("holdfast_app_event_streams", app="1"), 4)
         self.assertEqual(json.loads(exchange(server.address, f"GET {signed('/apps/1/channels/kept', info='subscription_count')} HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n".encode()).body)["subscription_count"], 4)
         for one in (stream, back, lost, plain):
             one.socket.close()
         eventually(lambda: server.metric("holdfast_event_streams") == 0 and server.connections() == 1)
+        self.assertEqual(server.metric("holdfast_app_event_streams", app="1"), 0)
 
     def test_a_stream_is_for_those_alone_who_may_read_the_channel(self):
         self.path.write_text(self.CONFIG.replace("client_events = true", 'origins = ["https://page.example"]\nmax_connections = 2'))

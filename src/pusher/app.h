@@ -27,6 +27,7 @@ struct AppState {
   using Count = std::atomic<std::uint64_t>;
   std::atomic<std::uint64_t> connections{0};
   std::atomic<std::uint64_t> connections_refused{0};  // over max_connections
+  std::atomic<std::uint64_t> event_streams{0};        // of the connections
   std::atomic<std::uint64_t> events_published{0};     // over HTTP, for each channel
   std::atomic<std::uint64_t> client_events{0};
   std::atomic<std::uint64_t> client_events_refused{0};

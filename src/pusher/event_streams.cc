@@ -94,6 +94,7 @@ void EventStreams::open(Peer& peer, const Request& request, const App& app,
                         std::string_view channel) {
   auto& client = peer.data<Client>();
   if (!client.enter(app)) return peer.close();
+  app.state->event_streams.fetch_add(1, std::memory_order_relaxed);
   door_.enter(peer, client, app, {std::string(channel), classify(channel), {}, place_of(request)});
 }
 
@@ -106,7 +107,10 @@ void EventStreams::review(Peer& peer) {
 }
 
 void EventStreams::close(Peer& peer) {
-  if (Client* client = peer.find_data<Client>()) door_.leave_all(*client);
+  Client* client = peer.find_data<Client>();
+  if (client == nullptr || client->app() == nullptr) return;
+  client->app()->event_streams.fetch_sub(1, std::memory_order_relaxed);
+  door_.leave_all(*client);
 }
 
 }  // namespace holdfast::pusher

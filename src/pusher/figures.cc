@@ -16,7 +16,9 @@ struct AppFigures {
   std::string id;
   bool enabled = true;
   std::uint64_t connections = 0, connections_refused = 0, events_published = 0, client_events = 0,
-                client_events_refused = 0, members = 0;
+                client_events_refused = 0, members = 0, event_streams = 0, history_channels = 0,
+                history_events = 0, history_bytes = 0, history_evicted = 0, recoveries = 0,
+                recovered_events = 0, recoveries_failed = 0;
   ByKind channels{}, subscriptions{};
 };
 
@@ -36,6 +38,22 @@ constexpr std::array kPlain = {
     Plain{"client_events_refused_total", "Client events refused with 4301", "counter",
           &AppFigures::client_events_refused},
     Plain{"members", "Users on presence channels, on each of them", "gauge", &AppFigures::members},
+    Plain{"event_streams", "Of the clients, those that read server-sent events", "gauge",
+          &AppFigures::event_streams},
+    Plain{"history_channels", "Channels whose events are counted", "gauge",
+          &AppFigures::history_channels},
+    Plain{"history_events", "Events kept for those who come back", "gauge",
+          &AppFigures::history_events},
+    Plain{"history_bytes", "Memory of the history, bounded by history_bytes_max", "gauge",
+          &AppFigures::history_bytes},
+    Plain{"history_evicted_total", "Events dropped before their time to make room", "counter",
+          &AppFigures::history_evicted},
+    Plain{"recoveries_total", "Clients that came back and were told all that they missed",
+          "counter", &AppFigures::recoveries},
+    Plain{"recovered_events_total", "Missed events told to them", "counter",
+          &AppFigures::recovered_events},
+    Plain{"recoveries_failed_total", "Clients that came back and were told that events are lost",
+          "counter", &AppFigures::recoveries_failed},
 };
 
 // What has one for each kind of channel too.
@@ -58,6 +76,15 @@ void add(AppFigures& to, const AppState& state) {
   to.client_events += read(state.client_events);
   to.client_events_refused += read(state.client_events_refused);
   to.members += read(state.members);
+  to.event_streams += read(state.event_streams);
+  to.recoveries += read(state.recoveries);
+  to.recovered_events += read(state.recovered_events);
+  to.recoveries_failed += read(state.recoveries_failed);
+  const History::Figures history = state.history.figures();
+  to.history_channels += history.channels;
+  to.history_events += history.events;
+  to.history_bytes += history.bytes;
+  to.history_evicted += history.evicted;
   for (std::size_t i = 0; i < kChannelKindNames.size(); ++i) {
     to.channels[i] += read(state.channels[i]);
     to.subscriptions[i] += read(state.subscriptions[i]);
