@@ -1,8 +1,9 @@
 // holdfast_simulate: runs of the simulator, one for each seed, until one fails.
 //
-//   holdfast_simulate [--first N] [--count N] [--twice] [--everything] [--progress]
-//   holdfast_simulate --seed N [--trace]
+//   holdfast_simulate [--channels] [--first N] [--count N] [--twice] [--everything] [--progress]
+//   holdfast_simulate [--channels] --seed N [--trace]
 //
+// --channels: users on channels (channel_simulator/), in place of WebSockets and topics.
 // --twice runs each seed a second time and wants the same hash; --everything fails when some reason
 // for a refusal or an end never came about.
 
@@ -11,37 +12,38 @@
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
+#include <functional>
 #include <optional>
 #include <string_view>
 
 #include "base/units.h"
+#include "channel_simulator/channel_simulation.h"
 #include "simulator/simulation.h"
 
 using namespace holdfast;
-using simulator::Outcome;
-using simulator::Simulation;
 
 namespace {
 
 struct Orders {
   std::uint64_t first = 1;
   std::uint64_t count = 1'000;
-  bool trace = false, twice = false, everything = false, progress = false;
+  bool channels = false, trace = false, twice = false, everything = false, progress = false;
 };
 
 // For one that dies by a CHECK or a sanitizer.
 std::uint64_t seed_under_way = 0;
-const Simulation* under_way = nullptr;
+std::function<std::string()> events_under_way;
+std::string_view sort_under_way;
 
 void print_replay(std::uint64_t seed) {
-  fmt::print(stderr, "replay it: holdfast_simulate --seed {} --trace\n", seed);
+  fmt::print(stderr, "replay it: holdfast_simulate {}--seed {} --trace\n", sort_under_way, seed);
   std::fflush(stderr);
 }
 
 // Not what a signal handler may do in general; here nothing else runs, and the process ends.
 void tell_and_die(int signal) {
   std::signal(signal, SIG_DFL);
-  if (under_way != nullptr) fmt::print(stderr, "{}", under_way->last_events());
+  if (events_under_way) fmt::print(stderr, "{}", events_under_way());
   fmt::print(stderr, "seed {} died by signal {}\n", seed_under_way, signal);
   print_replay(seed_under_way);
   std::raise(signal);
@@ -59,7 +61,9 @@ std::optional<Orders> read_orders(char** arguments) {
   Orders orders;
   for (char** at = arguments + 1; *at != nullptr; ++at) {
     const std::string_view name = *at;
-    if (name == "--trace")
+    if (name == "--channels")
+      orders.channels = true;
+    else if (name == "--trace")
       orders.trace = true;
     else if (name == "--twice")
       orders.twice = true;
@@ -82,17 +86,18 @@ std::optional<Orders> read_orders(char** arguments) {
   return orders;
 }
 
-Outcome run(std::uint64_t seed, bool trace) {
+template <class Simulation>
+auto run(std::uint64_t seed, bool trace) {
   Simulation simulation(seed, trace);
   seed_under_way = seed;
-  under_way = &simulation;
-  Outcome outcome = simulation.run();
-  under_way = nullptr;
+  events_under_way = [&simulation] { return simulation.last_events(); };
+  auto outcome = simulation.run();
+  events_under_way = nullptr;
   return outcome;
 }
 
 // Whether each reason came about.
-bool print_reached(const Outcome& all) {
+bool print_reached(const simulator::Outcome& all) {
   bool everything = true;
   const auto print = [&](std::string_view what, const auto& names, const auto& counts) {
     fmt::print("{}", what);
@@ -124,21 +129,56 @@ bool print_reached(const Outcome& all) {
          all.tls.failed > 0 && all.tls.key_updates > 0 && all.tls.notified_ends > 0;
 }
 
+bool print_reached(const channel_simulator::Outcome& all) {
+  const channel_simulator::Tally& tally = all.tally;
+  bool everything = true;
+  const auto print = [&](std::string_view what, std::uint64_t count) {
+    fmt::print("{} {}  ", what, format_count(count));
+    everything = everything && count > 0;
+  };
+  print("connections", tally.connected);
+  print("subscriptions", tally.succeeded);
+  print("refused", tally.refused);
+  print("events", tally.events);
+  print("own", tally.own);
+  print("recovered", tally.recovered);
+  print("not recovered", tally.lost);
+  print("cached", tally.cached);
+  print("cache misses", tally.missed_cache);
+  print("counts", tally.counts);
+  print("members added", tally.added);
+  print("removed", tally.removed);
+  print("back in time", all.returns);
+  print("gone", all.removals);
+  print("online", tally.online);
+  print("offline", tally.offline);
+  print("mailboxes full", all.lost);
+  print("rests", tally.rests);
+  fmt::print("\nclosed:  ");
+  print("slow", tally.closed_slow);
+  print("drain", tally.closed_drain);
+  print("silent", tally.closed_silent);
+  print("by the app", tally.closed_by_app);
+  fmt::print("\n");
+  return everything;
+}
+
+template <class Simulation>
 int run_all(const Orders& orders) {
   const auto start = std::chrono::steady_clock::now();
   const auto seconds = [&] {
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   };
-  Outcome all;
+  decltype(run<Simulation>(0, false)) all;
   for (std::uint64_t seed = orders.first; seed < orders.first + orders.count; ++seed) {
-    const Outcome outcome = run(seed, orders.trace);
+    const auto outcome = run<Simulation>(seed, orders.trace);
     if (!outcome.failure.empty()) {
       if (!orders.trace) fmt::print(stderr, "{}", outcome.last_events);
       fmt::print(stderr, "seed {} failed: {}\n", seed, outcome.failure);
       print_replay(seed);
       return 1;
     }
-    if (orders.twice && run(seed, false).hash != outcome.hash) {
+    if (orders.twice && run<Simulation>(seed, false).hash != outcome.hash) {
       fmt::print(stderr, "seed {} failed: two runs of it differ\n", seed);
       return 1;
     }
@@ -162,12 +202,15 @@ int run_all(const Orders& orders) {
 int main(int, char** arguments) {
   const auto orders = read_orders(arguments);
   if (!orders) {
-    fmt::print(stderr,
-               "usage: holdfast_simulate [--first N] [--count N] [--twice] [--everything] "
-               "[--progress] | --seed N [--trace]\n");
+    fmt::print(
+        stderr,
+        "usage: holdfast_simulate [--channels] [--first N] [--count N] [--twice] [--everything] "
+        "[--progress] | --seed N [--trace]\n");
     return 2;
   }
   std::signal(SIGABRT, tell_and_die);
   std::signal(SIGSEGV, tell_and_die);
-  return run_all(*orders);
+  if (!orders->channels) return run_all<simulator::Simulation>(*orders);
+  sort_under_way = "--channels ";
+  return run_all<channel_simulator::Simulation>(*orders);
 }

@@ -250,4 +250,15 @@ std::vector<ChannelBook::Large> ChannelBook::largest(std::size_t most) {
   return found;
 }
 
+ChannelBook::Held ChannelBook::held() {
+  Held all;
+  for (Shard& shard : shards_) {
+    const std::lock_guard lock(shard.mutex);
+    all.channels += shard.channels.size();
+    all.absences += shard.absences.size();
+    all.cached += shard.cache.size();
+  }
+  return all;
+}
+
 }  // namespace holdfast::pusher

@@ -123,6 +123,13 @@ class ChannelBook {
     Figures figures;
   };
   std::vector<Large> largest(std::size_t most);
+  // All that is kept, of all apps: what nobody needs must go.
+  struct Held {
+    std::size_t channels = 0;  // with those where somebody is absent alone
+    std::size_t absences = 0;  // and returns not yet forgotten
+    std::size_t cached = 0;    // last events
+  };
+  Held held();
 
  private:
   struct Absence {

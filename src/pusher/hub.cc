@@ -169,6 +169,11 @@ bool Hub::is_online(std::string_view app_id, std::string_view user) {
   return book_.figures(app_id, user_channel(user)).has_value();
 }
 
+std::size_t Hub::signed_in_users() {
+  const std::lock_guard lock(mutex_);
+  return users_.size();
+}
+
 void Hub::disconnect_user(std::string_view app_id, std::string_view user) {
   std::vector<PeerId> peers;
   {

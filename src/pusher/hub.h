@@ -74,6 +74,8 @@ class Hub {
   ChannelBook::Membership sign_in(std::string_view app_id, std::string_view user, PeerId peer);
   void sign_out(const ChannelBook::Membership& membership, std::string_view user, PeerId peer);
   bool is_online(std::string_view app_id, std::string_view user);
+  // Of all apps.
+  std::size_t signed_in_users();
   // Tells the app by webhook, where it wants to be told. `fields` is JSON text behind the event's
   // name and channel: `,"user_id":"1"`.
   void announce(const App& app, WebhookEvent kind, std::string_view channel,

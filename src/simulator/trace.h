@@ -3,6 +3,8 @@
 // What happened in a run, in order. The hash of it all says whether two runs were the same; the
 // last events are kept, to be shown when something is wrong.
 
+#include <fmt/format.h>
+
 #include <array>
 #include <cstdint>
 #include <string>
@@ -51,6 +53,11 @@ class Trace {
 
   // `worker` and `link` are -1 where there is none.
   void note(Instant at, What what, int worker, int link, std::int64_t a = 0, std::int64_t b = 0);
+  // What helps whoever reads a live trace, and is no event.
+  template <class... Arguments>
+  void print(fmt::format_string<Arguments...> format, Arguments&&... arguments) const {
+    if (live_) fmt::print("    {}\n", fmt::format(format, std::forward<Arguments>(arguments)...));
+  }
   // Something that must not be. The first one counts; the run ends at it.
   void fail(std::string what);
 

@@ -23,7 +23,9 @@ inline std::uint32_t topic_of(std::string_view name) {
 }
 
 struct World {
-  World(std::uint64_t seed, bool live) : scenario(seed), random(seed), trace(live) {
+  World(std::uint64_t seed, bool live) : World(Scenario(seed), seed, live) {}
+  World(const Scenario& drawn, std::uint64_t seed, bool live)
+      : scenario(drawn), random(seed), trace(live) {
     if (scenario.tls > 0) tls = std::make_unique<TlsScene>(scenario, seed);
   }
 
