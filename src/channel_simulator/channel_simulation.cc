@@ -18,6 +18,7 @@ using std::chrono::seconds;
 
 namespace {
 
+constexpr std::uint64_t kQueuePlenty = 100'000;
 constexpr std::uint32_t kMailPlenty = 100'000;
 constexpr std::uint64_t kPlenty = 64 * 1024 * 1024;
 // Behind the cache's time and that of the longest history.
@@ -48,8 +49,9 @@ Simulation::Simulation(std::uint64_t seed, bool live)
       pusher::Hub::Clocks{[this] { return world_.now; }, [] { return std::int64_t{0}; }, seed});
   hub_->limit_recovery(world_.scenario.settings.queue_bytes_max / 2);
   yardstick_.may_be_too_busy = world_.scenario.mailbox_max != kMailPlenty;
-  // Of one recovery of several in a turn, which share the queue.
-  yardstick_.recovery_bytes = world_.scenario.settings.queue_bytes_max / 40;
+  // Several recoveries of one turn share the queue with all else; a small one need hold nothing.
+  const std::uint64_t queue_bytes_max = world_.scenario.settings.queue_bytes_max;
+  yardstick_.recovery_bytes = queue_bytes_max >= kQueuePlenty ? queue_bytes_max / 40 : 0;
   router_.add(std::string(pusher::SocketHandler::kPath),
               std::make_shared<WatchedHandler>(hub_, world_, truth_, [this](PeerId peer) -> Link& {
                 Link* link = posts_[peer.worker].loop->link_of(static_cast<int>(peer.descriptor));
@@ -69,7 +71,7 @@ void Simulation::tune() {
   settings.drop_oldest = settings.conflate = false;
   settings.message_rate_max = 0;
   settings.byte_rate_max = 0;
-  settings.queue_bytes_max = world_.random.chance(30) ? 4'000 : 100'000;
+  settings.queue_bytes_max = world_.random.chance(30) ? 4'000 : kQueuePlenty;
   settings.http.head_bytes_max = 8'192;
   settings.session = {.message_bytes_max = 65'536, .fragments_max = 1'024};
   settings.pong_timeout = std::max(settings.pong_timeout, Duration(milliseconds(1'000)));
