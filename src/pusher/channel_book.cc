@@ -184,17 +184,20 @@ void ChannelBook::expire(Instant now) {
   }
 }
 
-std::optional<ChannelBook::Figures> ChannelBook::figures(
-    std::string_view app, std::string_view channel,
-    const std::function<void(const Figures&)>& tell) {
+std::optional<ChannelBook::Figures> ChannelBook::figures(std::string_view app,
+                                                         std::string_view channel) {
+  Figures now;
+  look(app, channel, [&now](const Figures& found) { now = found; });
+  return now.subscriptions == 0 ? std::nullopt : std::optional(now);
+}
+
+void ChannelBook::look(std::string_view app, std::string_view channel,
+                       const std::function<void(const Figures&)>& tell) {
   const std::string key = key_of(app, channel);
   Shard& shard = shard_of(key);
   const std::lock_guard lock(shard.mutex);
   const auto found = shard.channels.find(key);
-  if (found == shard.channels.end() || found->second.subscriptions == 0) return std::nullopt;
-  const Figures now = figures_of(found->second);
-  if (tell) tell(now);
-  return now;
+  tell(found == shard.channels.end() ? Figures{} : figures_of(found->second));
 }
 
 std::vector<std::pair<std::string, ChannelBook::Figures>> ChannelBook::channels(

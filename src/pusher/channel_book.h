@@ -110,9 +110,10 @@ class ChannelBook {
   void expire(Instant now);
 
   // Of channels that somebody is on. Users who are absent count, as they do for subscribers.
-  // `tell` is called under the lock, if there is such a channel.
-  std::optional<Figures> figures(std::string_view app, std::string_view channel,
-                                 const std::function<void(const Figures&)>& tell = nullptr);
+  std::optional<Figures> figures(std::string_view app, std::string_view channel);
+  // Calls `tell` under the lock; a channel that nobody is on has figures of 0.
+  void look(std::string_view app, std::string_view channel,
+            const std::function<void(const Figures&)>& tell);
   std::vector<std::pair<std::string, Figures>> channels(std::string_view app,
                                                         std::string_view prefix);
   std::vector<std::string> users(std::string_view app, std::string_view channel);

@@ -165,8 +165,20 @@ void Hub::sign_out(const ChannelBook::Membership& membership, std::string_view u
   });
 }
 
-bool Hub::is_online(std::string_view app_id, std::string_view user) {
-  return book_.figures(app_id, user_channel(user)).has_value();
+// Comings and goings are published under the book's lock, so this is one point in their order.
+// Those from before it must not be heard: one that lies in the worker's mailbox may be older than
+// another that never came there, since nobody there wanted it.
+bool Hub::watch(Peer& peer, std::string_view app_id, std::string_view user) {
+  bool is_sent = false;
+  const std::string topic = watch_topic_of(app_id, user);
+  book_.look(app_id, user_channel(user), [&](const ChannelBook::Figures& figures) {
+    const bool is_online = figures.subscriptions > 0;
+    is_sent = peer.at_this_point_of(topic, [topic, is_online, name = std::string(user)](Peer& one) {
+      one.subscribe(topic);
+      if (is_online) one.send(watchlist_events(true, {name}));
+    });
+  });
+  return is_sent;
 }
 
 std::size_t Hub::signed_in_users() {
@@ -197,7 +209,8 @@ void Hub::tick() {
   const auto apps = apps_.now();
   for (const auto& [app_id, name] : due) {
     const std::string &id = app_id, &channel = name;
-    book_.figures(id, channel, [&](const ChannelBook::Figures& figures) {
+    book_.look(id, channel, [&](const ChannelBook::Figures& figures) {
+      if (figures.subscriptions == 0) return;
       publish(id, channel, count_message(channel, figures.subscriptions));
       const App* app = apps->by_id(id);
       if (app == nullptr) return;

@@ -73,7 +73,9 @@ class Hub {
   // A user's connections. Those who watch the user are told of the first and the last one.
   ChannelBook::Membership sign_in(std::string_view app_id, std::string_view user, PeerId peer);
   void sign_out(const ChannelBook::Membership& membership, std::string_view user, PeerId peer);
-  bool is_online(std::string_view app_id, std::string_view user);
+  // From now on the peer is told when the user comes and goes, and at first if it is there. False:
+  // its worker is too busy.
+  bool watch(Peer& peer, std::string_view app_id, std::string_view user);
   // Of all apps.
   std::size_t signed_in_users();
   // Tells the app by webhook, where it wants to be told. `fields` is JSON text behind the event's

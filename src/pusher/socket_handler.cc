@@ -210,13 +210,10 @@ void SocketHandler::sign_in(Peer& peer, Client& client, const App& app,
 }
 
 void SocketHandler::watch(Peer& peer, const App& app, const std::vector<std::string>& users) {
-  std::vector<std::string> online;
   for (const std::string& user : users) {
-    // On the topic first: one who comes between the two is told of twice rather than never.
-    peer.subscribe(Hub::watch_topic_of(app.id, user));
-    if (hub_->is_online(app.id, user)) online.push_back(user);
+    if (!hub_->watch(peer, app.id, user))
+      return peer.close(4100, "too busy: come back in a second");
   }
-  if (!online.empty()) peer.send(watchlist_events(true, online));
 }
 
 void SocketHandler::client_event(Peer& peer, Client& client, const App& app,

@@ -271,6 +271,31 @@ TEST_F(SocketHandlerTest, OneWhoLeavesAgainBeforeItArrivedHearsNothingOfTheChann
   EXPECT_THAT(heard(6), ElementsAre(succeeded(kRoom, snapshot("aw", 2) + "}")));
 }
 
+// That one went offline lies in the mailbox, as its old page watched; that it came back does not,
+// as nobody watched any more.
+TEST_F(SocketHandlerTest, OneWhoWatchesIsToldNothingFromBefore) {
+  const auto sign_in = [this](int descriptor) {
+    const std::string_view data = R"({\"id\":\"a\",\"watchlist\":[\"a\"]})";
+    const std::string text =
+        text_to_sign_in(sockets_[descriptor], R"({"id":"a","watchlist":["a"]})");
+    say(descriptor,
+        fmt::format(R"({{"event":"pusher:signin","data":{{"auth":"key:{}","user_data":"{}"}}}})",
+                    sign(kSecret, text), data));
+  };
+  connect(5);
+  sign_in(5);
+  run();
+  connect(6);
+  loop_.sent.clear();
+  loop_.end(5);
+  sign_in(6);
+  run();
+  const auto all = heard(6);
+  ASSERT_EQ(all.size(), 2u);
+  EXPECT_THAT(all[0], testing::HasSubstr("signin_success"));
+  EXPECT_THAT(all[1], testing::HasSubstr("online"));
+}
+
 TEST_F(SocketHandlerTest, OneWhoseWorkerIsTooBusyIsSentAwayAndOffTheChannel) {
   join(5, kRoom, "w");
   connect(6);
