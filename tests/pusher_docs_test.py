@@ -89,10 +89,12 @@ class Docs(unittest.TestCase):
 
     def test_the_development_app_is_there_without_a_word(self):
         with Server() as server:
-            script = block("sh", "holdfast subscribe").replace("&\n", "--count 1 &\nsleep 0.3\n") + "wait\n"
-            script = f'holdfast() {{ "{HOLDFAST}" "$@" --server %s:%d; }}\n' % server.address + script
-            done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, timeout=20, check=True)
-            self.assertEqual(done.stdout, 'news\theadline\t{"title":"It works"}\n')
+            first, then = block("sh", "holdfast subscribe").split("&\n")
+            named = f'holdfast() {{ "{HOLDFAST}" "$@" --server %s:%d; }}\n' % server.address
+            listener = subprocess.Popen(["sh", "-c", named + first + "--count 1"], stdout=subprocess.PIPE, text=True)
+            eventually(lambda: server.metric("holdfast_app_subscriptions", kind="public") == 1, 10)
+            subprocess.run(["sh", "-c", named + then], capture_output=True, timeout=20, check=True)
+            self.assertEqual(listener.communicate(timeout=20)[0], 'news\theadline\t{"title":"It works"}\n')
 
     def test_every_setting_of_an_app_is_told_of(self):
         source = (ROOT / "src/commands/apps_file.cc").read_text()
