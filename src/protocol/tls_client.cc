@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "protocol/tls_handshake.h"
+#include "protocol/tls_key_schedule.h"
 
 namespace holdfast::protocol {
 namespace {
@@ -41,7 +42,8 @@ void TlsSessions::FreeSession::operator()(ssl_session_st* session) const {
 Result<std::shared_ptr<const TlsClientContext>> TlsClientContext::make(
     const TlsClientPolicy& policy) {
   std::shared_ptr<TlsClientContext> result(new TlsClientContext);
-  result->context_.reset(SSL_CTX_new(TLS_client_method()));
+  const char* properties = policy.detach ? tls_key_schedule_properties() : nullptr;
+  result->context_.reset(SSL_CTX_new_ex(nullptr, properties, TLS_client_method()));
   result->detach_ = policy.detach;
   SSL_CTX* ssl = result->ssl();
   CHECK(ssl != nullptr);
@@ -55,7 +57,6 @@ Result<std::shared_ptr<const TlsClientContext>> TlsClientContext::make(
   // What tickets make goes to the connection's own keeper.
   SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
   SSL_CTX_sess_set_new_cb(ssl, TlsHandshake::note_session);
-  if (policy.detach) SSL_CTX_set_keylog_callback(ssl, TlsHandshake::note_secret);
 
   X509_VERIFY_PARAM* verification = SSL_CTX_get0_param(ssl);
   const bool is_address = X509_VERIFY_PARAM_set1_ip_asc(verification, policy.name.c_str()) == 1;

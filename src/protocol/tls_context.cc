@@ -15,7 +15,7 @@
 
 #include "base/check.h"
 #include "protocol/tls_certificate.h"
-#include "protocol/tls_handshake.h"
+#include "protocol/tls_key_schedule.h"
 
 namespace holdfast::protocol {
 namespace {
@@ -217,7 +217,8 @@ void TlsContext::FreeContext::operator()(ssl_ctx_st* context) const { SSL_CTX_fr
 TlsContext::~TlsContext() = default;
 
 Result<TlsContext::Pointer> TlsContext::make_for(const Loaded& identity, const TlsPolicy& policy) {
-  Pointer context(SSL_CTX_new(TLS_server_method()));
+  const char* properties = policy.detach ? tls_key_schedule_properties() : nullptr;
+  Pointer context(SSL_CTX_new_ex(nullptr, properties, TLS_server_method()));
   CHECK(context != nullptr);
   SSL_CTX* ssl = context.get();
   SSL_CTX_set_min_proto_version(ssl, policy.allow_tls12 ? TLS1_2_VERSION : TLS1_3_VERSION);
@@ -231,7 +232,6 @@ Result<TlsContext::Pointer> TlsContext::make_for(const Loaded& identity, const T
   SSL_CTX_set_max_early_data(ssl, 0);
   tickets_->serve(ssl);
   SSL_CTX_set_alpn_select_cb(ssl, choose_protocol, nullptr);
-  if (policy.detach) SSL_CTX_set_msg_callback(ssl, TlsHandshake::note_message);
   if (auto given = identity.give_to(ssl); !given) return tl::unexpected(given.error());
   if (auto asked = ask_for_certificates(ssl, policy); !asked) return tl::unexpected(asked.error());
   return context;

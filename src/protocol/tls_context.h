@@ -71,9 +71,8 @@ struct TlsCertificateTerm {
 class TlsContext;
 using TlsContexts = std::vector<std::shared_ptr<const TlsContext>>;
 
-// Handshakes under one are done on one thread alone: each asks OpenSSL for secrets at two moments,
-// by a switch that they have in common. All else may be asked by any thread. Replaced as a whole
-// when certificates change: handshakes that began under the old one end under it.
+// Shared by all threads; one for each keeps them from counting its references in turns. Replaced as
+// a whole when certificates change: handshakes that began under the old one end under it.
 class TlsContext {
  public:
   // The error names the file and what is wrong with it. `tickets` are shared by all contexts whose

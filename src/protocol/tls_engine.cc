@@ -1,9 +1,7 @@
 #include "protocol/tls_engine.h"
 
-#include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
-#include <openssl/params.h>
 
 #include <algorithm>
 #include <bit>
@@ -19,6 +17,11 @@ const unsigned char* raw(const std::byte* bytes) {
   return reinterpret_cast<const unsigned char*>(bytes);
 }
 unsigned char* raw(std::byte* bytes) { return reinterpret_cast<unsigned char*>(bytes); }
+
+// Of a secret, what counts.
+Bytes used_of(TlsSuite suite, const TlsSecret& secret) {
+  return Bytes(secret).first(traits_of(suite).secret_bytes);
+}
 
 // Secrets are uniform: any bits of one are as good as a hash of it.
 std::uint64_t mark_of(const TlsSecret& secret) {
@@ -40,7 +43,6 @@ void write_header(std::byte* out, std::size_t length) {
 void TlsEngine::FreeCipher::operator()(evp_cipher_ctx_st* cipher) const {
   EVP_CIPHER_CTX_free(cipher);
 }
-void TlsEngine::FreeMac::operator()(evp_mac_ctx_st* mac) const { EVP_MAC_CTX_free(mac); }
 void TlsEngine::FreeAlgorithm::operator()(evp_cipher_st* algorithm) const {
   EVP_CIPHER_free(algorithm);
 }
@@ -51,53 +53,11 @@ TlsEngine::TlsEngine(std::size_t kept_max) : kept_max_(kept_max) {
     algorithms_[i].reset(EVP_CIPHER_fetch(nullptr, kTlsSuiteTraits[i].cipher, nullptr));
     CHECK(algorithms_[i] != nullptr);
   }
-  EVP_MAC* hmac = EVP_MAC_fetch(nullptr, "HMAC", nullptr);
-  CHECK(hmac != nullptr);
-  for (std::size_t i = 0; i < macs_.size(); ++i) {
-    macs_[i].reset(EVP_MAC_CTX_new(hmac));
-    // The two suites that differ in their digest stand first.
-    char* digest = const_cast<char*>(kTlsSuiteTraits[i].digest);
-    const OSSL_PARAM parameters[] = {
-        OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
-        OSSL_PARAM_construct_end()};
-    CHECK(macs_[i] != nullptr && EVP_MAC_CTX_set_params(macs_[i].get(), parameters) == 1);
-  }
-  EVP_MAC_free(hmac);
 }
 
 TlsEngine::~TlsEngine() {
   for (Slot& slot : shared_) clear(slot);
   for (Slot& slot : kept_) clear(slot);
-}
-
-// HKDF-Expand-Label (RFC 8446 7.1) without a context. What is asked for is never longer than one
-// block of the digest, so that HKDF-Expand (RFC 5869 2.3) is one HMAC. Without a secret: that of
-// the last call for this suite, whose two keyed blocks need not be computed again.
-void TlsEngine::expand(TlsSuite suite, const TlsSecret* secret, std::string_view label,
-                       MutableBytes out) {
-  const TlsSuiteTraits& traits = traits_of(suite);
-  CHECK(out.size() <= traits.secret_bytes);
-  constexpr std::string_view kPrefix = "tls13 ";
-  std::array<unsigned char, 32> info;
-  std::size_t size = 0;
-  info[size++] = 0;
-  info[size++] = static_cast<unsigned char>(out.size());
-  info[size++] = static_cast<unsigned char>(kPrefix.size() + label.size());
-  for (const char c : kPrefix) info[size++] = static_cast<unsigned char>(c);
-  for (const char c : label) info[size++] = static_cast<unsigned char>(c);
-  info[size++] = 0;  // no context
-  info[size++] = 1;  // HKDF-Expand's first block
-  std::array<unsigned char, kTlsSecretBytesMax> block;
-  std::size_t written = 0;
-  EVP_MAC_CTX* mac = macs_[mac_of(suite)].get();
-  macs_keyed_[mac_of(suite)] = true;
-  const unsigned char* key = secret == nullptr ? nullptr : raw(secret->data());
-  CHECK(EVP_MAC_init(mac, key, key == nullptr ? 0 : traits.secret_bytes, nullptr) == 1);
-  CHECK(EVP_MAC_update(mac, info.data(), size) == 1);
-  CHECK(EVP_MAC_final(mac, block.data(), &written, block.size()) == 1);
-  CHECK(written == traits.secret_bytes);
-  std::memcpy(out.data(), block.data(), out.size());
-  OPENSSL_cleanse(block.data(), block.size());
 }
 
 void TlsEngine::key(Slot& slot, TlsSuite suite, const TlsSecret& secret, Use use) {
@@ -108,8 +68,9 @@ void TlsEngine::key(Slot& slot, TlsSuite suite, const TlsSecret& secret, Use use
   slot.keyed = false;
   std::array<std::byte, 32> key;
   const std::size_t key_bytes = traits_of(suite).key_bytes;
-  expand(suite, &secret, "key", MutableBytes(key).first(key_bytes));
-  expand(suite, nullptr, "iv", slot.iv);
+  const TlsDigest digest = traits_of(suite).digest;
+  hkdf_.expand_label(digest, used_of(suite, secret), "key", {}, MutableBytes(key).first(key_bytes));
+  hkdf_.expand_another(digest, "iv", slot.iv);
   const EVP_CIPHER* algorithm =
       is_new ? algorithms_[static_cast<std::size_t>(suite)].get() : nullptr;
   CHECK(EVP_CipherInit_ex(slot.cipher.get(), algorithm, nullptr, raw(key.data()), nullptr,
@@ -178,11 +139,7 @@ TlsEngine::Slot& TlsEngine::oldest_of(std::span<Slot> set) const {
 }
 
 void TlsEngine::forget(TlsSuite suite, const TlsSecret& secret) {
-  // The HMAC keeps its last key, and cannot be asked which one that is.
-  if (std::exchange(macs_keyed_[mac_of(suite)], false)) {
-    constexpr std::array<unsigned char, 1> kNoKey = {0};
-    CHECK(EVP_MAC_init(macs_[mac_of(suite)].get(), kNoKey.data(), kNoKey.size(), nullptr) == 1);
-  }
+  hkdf_.forget(traits_of(suite).digest);  // which one it is cannot be asked
   for (const Use use : {Use::kOpen, Use::kSeal}) {
     for (Slot& slot : set_of(secret)) {
       if (slot.fits(suite, secret, use)) clear(slot);
@@ -195,7 +152,8 @@ void TlsEngine::forget(TlsSuite suite, const TlsSecret& secret) {
 
 void TlsEngine::advance(TlsSuite suite, TlsSecret& secret) {
   TlsSecret next{};
-  expand(suite, &secret, "traffic upd", MutableBytes(next).first(traits_of(suite).secret_bytes));
+  hkdf_.expand_label(traits_of(suite).digest, used_of(suite, secret), "traffic upd", {},
+                     MutableBytes(next).first(traits_of(suite).secret_bytes));
   forget(suite, secret);
   secret = next;
   OPENSSL_cleanse(next.data(), next.size());

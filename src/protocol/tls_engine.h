@@ -16,11 +16,11 @@
 #include <vector>
 
 #include "base/bytes.h"
+#include "protocol/tls_hkdf.h"
 #include "protocol/tls_wire.h"
 
 struct evp_cipher_ctx_st;
 struct evp_cipher_st;
-struct evp_mac_ctx_st;
 
 namespace holdfast::protocol {
 
@@ -63,9 +63,6 @@ class TlsEngine {
   struct FreeCipher {
     void operator()(evp_cipher_ctx_st* cipher) const;
   };
-  struct FreeMac {
-    void operator()(evp_mac_ctx_st* mac) const;
-  };
   struct FreeAlgorithm {
     void operator()(evp_cipher_st* algorithm) const;
   };
@@ -88,18 +85,13 @@ class TlsEngine {
   Slot& slot_for(TlsSuite suite, const TlsSecret& secret, Use use);
   void key(Slot& slot, TlsSuite suite, const TlsSecret& secret, Use use);
   static void clear(Slot& slot);
-  void expand(TlsSuite suite, const TlsSecret* secret, std::string_view label, MutableBytes out);
-  static std::size_t mac_of(TlsSuite suite) {
-    return traits_of(suite).secret_bytes == kTlsSecretBytesMax ? 1 : 0;
-  }
   void begin_record(Slot& slot, std::uint64_t sequence, const std::byte* header, bool sealing);
   std::span<Slot> set_of(const TlsSecret& secret);
   bool was_seen(const TlsSecret& secret, Use use);
   Slot& oldest_of(std::span<Slot> set) const;
 
   std::array<std::unique_ptr<evp_cipher_st, FreeAlgorithm>, kTlsSuites> algorithms_;
-  std::array<std::unique_ptr<evp_mac_ctx_st, FreeMac>, 2> macs_;  // SHA-256, SHA-384
-  std::array<bool, 2> macs_keyed_{};                              // with a secret
+  TlsHkdf hkdf_;
   std::array<Slot, kTlsSuites * 2> shared_;
   std::size_t kept_max_;
   std::vector<Slot> kept_;           // made when the first connection comes back soon

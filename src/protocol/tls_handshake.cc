@@ -15,30 +15,9 @@
 namespace holdfast::protocol {
 namespace {
 
-constexpr std::string_view kClientLabel = "CLIENT_TRAFFIC_SECRET_0 ";
-constexpr std::string_view kServerLabel = "SERVER_TRAFFIC_SECRET_0 ";
-constexpr unsigned char kFinished = 20;  // RFC 8446 4
-
 int handshake_index() {
   static const int index = SSL_get_ex_new_index(0, nullptr, nullptr, nullptr, nullptr);
   return index;
-}
-
-int digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  return -1;
-}
-
-// The bytes of a secret written in hexadecimal; 0: it is none.
-std::uint8_t read_secret(std::string_view hex, TlsSecret& secret) {
-  if (hex.size() % 2 != 0 || hex.size() / 2 > secret.size()) return 0;
-  for (std::size_t i = 0; i < hex.size() / 2; ++i) {
-    const int high = digit(hex[2 * i]), low = digit(hex[2 * i + 1]);
-    if (high < 0 || low < 0) return 0;
-    secret[i] = static_cast<std::byte>(high << 4 | low);
-  }
-  return static_cast<std::uint8_t>(hex.size() / 2);
 }
 
 // How long the record in front is; 0: it is none that could be opened.
@@ -96,32 +75,6 @@ TlsHandshake::~TlsHandshake() {
   // may go on with, for one that must not be resumed.
   if (is_client() && SSL_is_init_finished(ssl_.get()) == 1)
     SSL_set_shutdown(ssl_.get(), SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
-  OPENSSL_cleanse(client_secret_.data(), client_secret_.size());
-  OPENSSL_cleanse(server_secret_.data(), server_secret_.size());
-}
-
-// OpenSSL writes five secrets of a handshake as text where somebody asks for them, which is a
-// twelfth of its price, and two are of use. The server's is made when its Finished was written
-// (with another), the client's when that came. An SSL cannot be asked for secrets, only its
-// context: so it is asked from a Finished until OpenSSL returns to feed().
-void TlsHandshake::note_message(int, int version, int type, const void* message, std::size_t size,
-                                ssl_st* ssl, void*) {
-  if (type == SSL3_RT_HANDSHAKE && version == TLS1_3_VERSION && size > 0 &&
-      *static_cast<const unsigned char*>(message) == kFinished)
-    SSL_CTX_set_keylog_callback(SSL_get_SSL_CTX(ssl), note_secret);
-}
-
-void TlsHandshake::note_secret(const ssl_st* ssl, const char* line) {
-  auto* self = static_cast<TlsHandshake*>(SSL_get_ex_data(ssl, handshake_index()));
-  if (self == nullptr) return;
-  const std::string_view text(line);
-  const std::size_t space = text.rfind(' ');
-  if (space == std::string_view::npos) return;
-  const std::string_view hex = text.substr(space + 1);
-  if (text.starts_with(kClientLabel))
-    self->client_secret_bytes_ = read_secret(hex, self->client_secret_);
-  if (text.starts_with(kServerLabel))
-    self->server_secret_bytes_ = read_secret(hex, self->server_secret_);
 }
 
 int TlsHandshake::note_session(ssl_st* ssl, ssl_session_st* session) {
@@ -151,8 +104,10 @@ TlsHandshake::Progress TlsHandshake::feed(Bytes record, std::vector<std::byte>& 
   ERR_clear_error();
   CHECK(BIO_write(SSL_get_rbio(ssl_.get()), record.data(), static_cast<int>(record.size())) ==
         static_cast<int>(record.size()));
-  const int result = SSL_do_handshake(ssl_.get());
-  if (!is_client()) SSL_CTX_set_keylog_callback(SSL_get_SSL_CTX(ssl_.get()), nullptr);
+  const int result = [&] {
+    const TlsSecretsTaker taker(secrets_);
+    return SSL_do_handshake(ssl_.get());
+  }();
   const int error = result == 1 ? SSL_ERROR_NONE : SSL_get_error(ssl_.get(), result);
   const bool has_failed = result != 1 && error != SSL_ERROR_WANT_READ;
   if (has_failed) failure_ = why_it_failed();
@@ -204,7 +159,7 @@ std::optional<TlsSuite> TlsHandshake::suite_if_as_expected() const {
   const auto suite = tls_suite_of(static_cast<std::uint16_t>(SSL_CIPHER_get_protocol_id(cipher)));
   if (!suite) return std::nullopt;
   const std::uint8_t bytes = traits_of(*suite).secret_bytes;
-  if (client_secret_bytes_ != bytes || server_secret_bytes_ != bytes) return std::nullopt;
+  if (secrets_.client_bytes != bytes || secrets_.server_bytes != bytes) return std::nullopt;
   if (SSL_pending(ssl) != 0 || SSL_has_pending(ssl) != 0 ||
       BIO_ctrl_pending(SSL_get_rbio(ssl)) != 0 || BIO_ctrl_pending(SSL_get_wbio(ssl)) != 0)
     return std::nullopt;
@@ -218,7 +173,7 @@ std::optional<TlsRecords> TlsHandshake::check_and_take(TlsEngine& engine) {
   if (!suite) return std::nullopt;
   const auto tickets = count_tickets(engine, *suite);
   if (!tickets) return std::nullopt;
-  TlsTraffic read{client_secret_, 0}, write{server_secret_, *tickets};
+  TlsTraffic read{secrets_.client, 0}, write{secrets_.server, *tickets};
   auto records = take(*suite, read, write);
   OPENSSL_cleanse(&read, sizeof read);
   OPENSSL_cleanse(&write, sizeof write);
@@ -239,8 +194,8 @@ std::optional<TlsRecords> TlsHandshake::detach_client(TlsEngine& engine, Mutable
     return std::nullopt;
   std::optional<TlsRecords> records;
   if (const auto suite = suite_if_as_expected(); suite && records_written_ > 0) {
-    TlsTraffic read{server_secret_, records_read_}, write{client_secret_, records_written_};
-    const auto inner = engine.open(*suite, server_secret_, records_read_ - 1, record);
+    TlsTraffic read{secrets_.server, records_read_}, write{secrets_.client, records_written_};
+    const auto inner = engine.open(*suite, secrets_.server, records_read_ - 1, record);
     if (inner && is_data(*inner, plaintext)) records = take(*suite, read, write);
     OPENSSL_cleanse(&read, sizeof read);
     OPENSSL_cleanse(&write, sizeof write);
@@ -258,7 +213,7 @@ void TlsHandshake::check_written(TlsEngine& engine, Bytes records, Bytes plainte
   while (suite && !was_unexpected_ && !rest.empty()) {
     const std::size_t size = record_bytes(rest);
     if (size == 0) break;
-    const auto inner = engine.open(*suite, client_secret_, records_written_++, rest.first(size));
+    const auto inner = engine.open(*suite, secrets_.client, records_written_++, rest.first(size));
     const std::size_t data = size - kTlsOverheadBytes;
     if (!inner || data > plaintext.size() || !is_data(*inner, plaintext.first(data))) break;
     plaintext = plaintext.subspan(data);
@@ -276,7 +231,7 @@ std::optional<std::uint64_t> TlsHandshake::count_tickets(TlsEngine& engine, TlsS
   while (!rest.empty()) {
     const std::size_t size = record_bytes(rest);
     if (size == 0) return std::nullopt;
-    const auto inner = engine.open(suite, server_secret_, count++, rest.first(size));
+    const auto inner = engine.open(suite, secrets_.server, count++, rest.first(size));
     if (!inner || inner->back() != static_cast<std::byte>(TlsContent::kHandshake) ||
         inner->front() != static_cast<std::byte>(kTlsNewSessionTicket))
       return std::nullopt;

@@ -18,6 +18,7 @@
 #include "holdfast/request.h"
 #include "protocol/tls_client.h"
 #include "protocol/tls_context.h"
+#include "protocol/tls_key_schedule.h"
 #include "protocol/tls_record.h"
 
 struct ssl_ctx_st;
@@ -83,12 +84,6 @@ class TlsHandshake {
   void write(TlsEngine& engine, Bytes plaintext, std::vector<std::byte>& output);
   void write_close(std::vector<std::byte>& output);
 
-  // For SSL_CTX_set_keylog_callback: keeps the two secrets of application data, and no other. A
-  // server's context gets note_message for SSL_CTX_set_msg_callback instead, which asks for these
-  // two alone.
-  static void note_secret(const ssl_st* ssl, const char* line);
-  static void note_message(int is_written, int version, int type, const void* message,
-                           std::size_t size, ssl_st* ssl, void*);
   // For SSL_CTX_sess_set_new_cb: a ticket came.
   static int note_session(ssl_st* ssl, ssl_session_st* session);
 
@@ -112,8 +107,7 @@ class TlsHandshake {
   bool detaches_;
   TlsSessions* sessions_ = nullptr;
   TlsFailure failure_;
-  TlsSecret client_secret_{}, server_secret_{};
-  std::uint8_t client_secret_bytes_ = 0, server_secret_bytes_ = 0;
+  TlsSecrets secrets_;  // of application data, where it detaches
   bool newest_only_ = false, was_too_old_ = false, was_unexpected_ = false;
   std::vector<std::byte> last_output_;                    // of the call that completed it
   std::uint64_t records_read_ = 0, records_written_ = 0;  // of a client, since then

@@ -70,14 +70,12 @@ using Act = std::function<void(SSL*)>;
 // from now on.
 void at_finished(const TlsContext& context, Act& act) {
   SSL_CTX_set_msg_callback_arg(context.ssl(), &act);
-  SSL_CTX_set_msg_callback(
-      context.ssl(), [](int is_written, int version, int type, const void* message,
-                        std::size_t size, SSL* ssl, void* given) {
-        TlsHandshake::note_message(is_written, version, type, message, size, ssl, nullptr);
-        if (is_written == 0 && type == SSL3_RT_HANDSHAKE && size > 0 &&
-            *static_cast<const unsigned char*>(message) == kFinished)
-          (*static_cast<Act*>(given))(ssl);
-      });
+  SSL_CTX_set_msg_callback(context.ssl(), [](int is_written, int, int type, const void* message,
+                                             std::size_t size, SSL* ssl, void* given) {
+    if (is_written == 0 && type == SSL3_RT_HANDSHAKE && size > 0 &&
+        *static_cast<const unsigned char*>(message) == kFinished)
+      (*static_cast<Act*>(given))(ssl);
+  });
 }
 
 struct Written {
@@ -131,9 +129,7 @@ TEST(TlsHandshake, IsTakenOverOnlyWhereOpenSslWroteTicketsAndNothingElse) {
 TEST(TlsHandshake, IsNotTakenOverWithASecretThatDoesNotOpenTheTickets) {
   const auto clients = client_context();
   const auto context = context_of_localhost();
-  Act mislead = [](SSL* ssl) {
-    TlsHandshake::note_secret(ssl, ("SERVER_TRAFFIC_SECRET_0 00 " + std::string(64, 'a')).c_str());
-  };
+  Act mislead = [](SSL*) { derive_another("s ap traffic"); };
   at_finished(*context, mislead);
   Pair pair(clients.get(), context);
   pair.shake_hands();
@@ -147,7 +143,7 @@ TEST(TlsHandshake, IsNotTakenOverWithASecretThatDoesNotOpenTheTickets) {
       << "OpenSSL goes on with it";
 }
 
-TEST(TlsHandshake, AsksForSecretsWithinItsCallsAloneThoughOthersAreUnderWay) {
+TEST(TlsHandshake, TakesItsOwnSecretsThoughOthersAreUnderWay) {
   const auto clients = client_context();
   const auto context = context_of_localhost();
   std::vector<std::unique_ptr<Pair>> pairs;
@@ -155,14 +151,27 @@ TEST(TlsHandshake, AsksForSecretsWithinItsCallsAloneThoughOthersAreUnderWay) {
   for (int round = 0; round < 3; ++round) {
     for (const auto& pair : pairs) {
       pair->give(pair->flight());
-      EXPECT_EQ(SSL_CTX_get_keylog_callback(context->ssl()), nullptr);
+      derive_another("s ap traffic");  // nobody's
+      derive_another("c ap traffic");
     }
   }
   for (const auto& pair : pairs) EXPECT_TRUE(pair->codec.is_detached());
 }
 
+TEST(TlsHandshake, WithOpenSslsOwnDerivationsIsNotTakenOver) {
+  const auto clients = client_context();
+  const auto context = TlsContext::make(
+      {.identities = {{localhost().certificate_pem(), localhost().key_pem(), "test.pem"}},
+       .detach = false});
+  ASSERT_TRUE(context);
+  Pair pair(clients.get(), *context);
+  pair.shake_hands();
+  EXPECT_FALSE(pair.codec.is_detached());
+  EXPECT_FALSE(pair.codec.handshake()->was_unexpected());
+}
+
 // The client's second flight: change_cipher_spec, and Finished under the handshake key.
-TEST(TlsHandshake, AFinishedThatIsWrongFailsAndLetsNobodyElsesSecretsBeTold) {
+TEST(TlsHandshake, AFinishedThatIsWrongFails) {
   const auto clients = client_context();
   const auto context = context_of_localhost();
   Pair pair(clients.get(), context);
@@ -182,7 +191,6 @@ TEST(TlsHandshake, AFinishedThatIsWrongFailsAndLetsNobodyElsesSecretsBeTold) {
   pair.engine.seal(suite, secret, 0, TlsContent::kHandshake, {&piece, 1}, 0, record.data());
   EXPECT_EQ(pair.give(second), TlsOpened::Kind::kFailed);
   EXPECT_FALSE(pair.codec.is_established());
-  EXPECT_EQ(SSL_CTX_get_keylog_callback(context->ssl()), nullptr);
 }
 
 }  // namespace

@@ -3,7 +3,9 @@
 // For tests: OpenSSL's own ends of a TLS connection, in memory, and the secrets that they agreed
 // on.
 
+#include <openssl/core_names.h>
 #include <openssl/err.h>
+#include <openssl/kdf.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
@@ -19,6 +21,7 @@
 
 #include "base/bytes.h"
 #include "base/check.h"
+#include "protocol/tls_key_schedule.h"
 #include "protocol/tls_record.h"
 
 namespace holdfast::protocol {
@@ -109,6 +112,28 @@ struct Identity {
     return text;
   }
 };
+
+// What OpenSSL would ask of our key schedule to derive 32 bytes of this label; it is not the secret
+// of any connection.
+inline std::vector<std::byte> derive_another(std::string_view label) {
+  EVP_KDF* kdf = EVP_KDF_fetch(nullptr, OSSL_KDF_NAME_TLS1_3_KDF, tls_key_schedule_properties());
+  EVP_KDF_CTX* context = EVP_KDF_CTX_new(kdf);
+  EVP_KDF_free(kdf);
+  int mode = EVP_KDF_HKDF_MODE_EXPAND_ONLY;
+  std::string digest = "SHA256", secret(32, 'a'), prefix = "tls13 ", text(label);
+  const OSSL_PARAM parameters[] = {
+      OSSL_PARAM_construct_int(OSSL_KDF_PARAM_MODE, &mode),
+      OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, digest.data(), 0),
+      OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_KEY, secret.data(), secret.size()),
+      OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_PREFIX, prefix.data(), prefix.size()),
+      OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_LABEL, text.data(), text.size()),
+      OSSL_PARAM_construct_end()};
+  std::vector<std::byte> out(32);
+  CHECK(EVP_KDF_derive(context, reinterpret_cast<unsigned char*>(out.data()), out.size(),
+                       parameters) == 1);
+  EVP_KDF_CTX_free(context);
+  return out;
+}
 
 // One end, over memory. What it writes is taken with output(), what comes is given with input().
 class SslEnd {

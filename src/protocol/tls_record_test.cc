@@ -133,16 +133,14 @@ TEST(TlsRecords, OpenWhatRfc8448SealedHoweverItIsSplit) {
 TEST(TlsRecords, AreMovedWithoutAnythingStayingBehind) {
   Ends ends;
   TlsRecords server = ends.of_server();
-  const auto secret = secret_of_hex(kServerSecret);
   TlsRecords elsewhere = std::move(server);
-  const auto* left = reinterpret_cast<const std::byte*>(&server);
+  const auto* left = reinterpret_cast<const std::byte*>(&server);  // NOLINT(bugprone-use-after-move)
   for (std::size_t i = 0; i < 112; ++i) EXPECT_EQ(left[i], std::byte{0});
   EXPECT_FALSE(server.is_alive());
   EXPECT_TRUE(elsewhere.is_alive());
   elsewhere.end(ends.engine);
   const auto* ended = reinterpret_cast<const std::byte*>(&elsewhere);
   for (std::size_t i = 0; i < 112; ++i) EXPECT_EQ(ended[i], std::byte{0});
-  (void)secret;
 }
 
 TEST(TlsEngine, ForgetsTheKeysOfAConnectionThatIsGone) {
@@ -163,6 +161,29 @@ TEST(TlsEngine, ForgetsTheKeysOfAConnectionThatIsGone) {
     seal();
     EXPECT_GT(engine.derivations(), before);
   }
+}
+
+// Of those that talk often each has a cipher of its own.
+TEST(TlsEngine, ForgetsAKeptCipherAndNobodyElses) {
+  TlsEngine engine;
+  std::uint64_t sequence = 0;
+  const TlsSecret one = secret_of_hex(kServerSecret), other = secret_of_hex(kClientSecret);
+  const auto derivations_to_seal = [&](const TlsSecret& secret) {
+    std::array<std::byte, kTlsOverheadBytes> out;
+    const std::uint64_t before = engine.derivations();
+    engine.seal(TlsSuite::kAes128Gcm, secret, sequence++, TlsContent::kApplicationData, {}, 0,
+                out.data());
+    return engine.derivations() - before;
+  };
+  for (int i = 0; i < 5; ++i) {
+    derivations_to_seal(one);
+    derivations_to_seal(other);
+  }
+  ASSERT_EQ(derivations_to_seal(one), 0u);
+  ASSERT_EQ(derivations_to_seal(other), 0u);
+  engine.forget(TlsSuite::kAes128Gcm, one);
+  EXPECT_EQ(derivations_to_seal(other), 0u);
+  EXPECT_EQ(derivations_to_seal(one), 1u);
 }
 
 // Two that speak in turn, as in a broadcast that is begun while another goes on, share the engine's

@@ -49,6 +49,14 @@ inline constexpr std::size_t kTlsRecordBytesMax = kTlsHeaderBytes + kTlsCipherte
 inline constexpr std::size_t kTlsOverheadBytes = kTlsHeaderBytes + 1 + kTlsTagBytes;
 inline constexpr std::size_t kTlsNonceBytes = 12;
 
+enum class TlsDigest : std::uint8_t { kSha256, kSha384 };
+inline constexpr std::size_t kTlsDigests = 2;
+inline constexpr const char* kTlsDigestNames[kTlsDigests] = {"SHA256", "SHA384"};  // OpenSSL's
+inline constexpr std::size_t kTlsDigestBytesMax = 48;
+inline constexpr std::size_t bytes_of(TlsDigest digest) {
+  return digest == TlsDigest::kSha256 ? 32 : kTlsDigestBytesMax;
+}
+
 // Appendix B.4; the CCM suites are not offered.
 enum class TlsSuite : std::uint8_t { kAes128Gcm, kAes256Gcm, kChaCha20Poly1305 };
 inline constexpr std::size_t kTlsSuites = 3;
@@ -60,17 +68,17 @@ using TlsSecret = std::array<std::byte, kTlsSecretBytesMax>;
 
 struct TlsSuiteTraits {
   std::uint16_t wire;
-  const char* cipher;  // OpenSSL's names
-  const char* digest;
+  const char* cipher;  // OpenSSL's name
+  TlsDigest digest;
   std::uint8_t key_bytes;
   std::uint8_t secret_bytes;  // the digest's
   // 5.5: AES-GCM bears 2^24.5 full records under one key; ChaCha20 more than can be counted.
   std::uint64_t records_per_key_max;
 };
 inline constexpr std::array<TlsSuiteTraits, kTlsSuites> kTlsSuiteTraits = {{
-    {0x1301, "AES-128-GCM", "SHA256", 16, 32, 1 << 24},
-    {0x1302, "AES-256-GCM", "SHA384", 32, 48, 1 << 24},
-    {0x1303, "ChaCha20-Poly1305", "SHA256", 32, 32, std::uint64_t{1} << 62},
+    {0x1301, "AES-128-GCM", TlsDigest::kSha256, 16, 32, 1 << 24},
+    {0x1302, "AES-256-GCM", TlsDigest::kSha384, 32, 48, 1 << 24},
+    {0x1303, "ChaCha20-Poly1305", TlsDigest::kSha256, 32, 32, std::uint64_t{1} << 62},
 }};
 inline constexpr const TlsSuiteTraits& traits_of(TlsSuite suite) {
   return kTlsSuiteTraits[static_cast<std::size_t>(suite)];
