@@ -433,7 +433,7 @@ class Refusals(unittest.TestCase):
             self.assertEqual(server.metric("holdfast_refused_total", reason="malformed"), 1)
 
     def test_attached_serves_the_same(self):
-        with tls_server("--tls-attached") as server:
+        with tls_server("--tls-detach", "off") as server:
             with SecurePeer(server) as peer:
                 peer.echo(os.urandom(60_000))
             self.assertEqual(server.metric("holdfast_tls_attached_total"), 1)

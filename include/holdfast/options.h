@@ -87,8 +87,10 @@ struct Options {
   std::vector<std::string> tls_cert = {};
   std::vector<std::string> tls_key = {};
   bool tls12 = false;  // TLS 1.2 too; such a connection costs some 13 KiB more than one of TLS 1.3
-  bool tls_attached = false;  // leave every connection with OpenSSL: 14 KiB each in place of 128 B
-  // Connections that OpenSSL keeps although tls_attached is off, which is those of TLS 1.2, at
+  // Take connections of TLS 1.3 over from OpenSSL after their handshake: 128 B each in place of
+  // 14 KiB.
+  bool tls_detach = true;
+  // Connections that OpenSSL keeps although tls_detach is on, which is those of TLS 1.2, at
   // once. Who speaks nothing newer is refused beyond it; 0..1,000,000.
   std::uint32_t tls_attached_max = 4096;
   // Whether clients are asked for a certificate (a listener may choose for itself), and PEM files

@@ -48,7 +48,7 @@ struct Choice {
   std::variant<IoChoice ServeSettings::*, QueueFullPolicy ServeSettings::*,
                ForwardedHeader ServeSettings::*, Balancer ServeSettings::*,
                DeflateChoice ServeSettings::*, ClientCertificates ServeSettings::*,
-               LogLevel ServeSettings::*, LogFormat ServeSettings::*>
+               LogLevel ServeSettings::*, LogFormat ServeSettings::*, bool ServeSettings::*>
       field;
   std::span<const std::string_view> words;
 };

@@ -45,6 +45,7 @@ constexpr std::array<std::string_view, 2> kForwardedWords = {"x-forwarded-for", 
 constexpr std::array<std::string_view, 3> kIoWords = {"auto", "uring", "epoll"};
 constexpr std::array<std::string_view, 3> kQueueFullWords = {"disconnect", "drop-oldest",
                                                              "conflate"};
+constexpr std::array<std::string_view, 2> kOffOnWords = {"off", "on"};
 constexpr std::array<std::string_view, 3> kDeflateWords = {"off", "on", "takeover"};
 constexpr std::array<std::string_view, 3> kClientCertWords = {"off", "optional", "required"};
 constexpr std::array<std::string_view, 4> kLogLevelWords = {"debug", "info", "warning", "error"};
@@ -259,14 +260,14 @@ constexpr std::array kTable = {
     OptionRow{"tls12", kTls, Flag{&ServeSettings::tls12},
               "Take clients of TLS 1.2 too. Each costs some 13 KiB more than one of TLS 1.3.", ""},
     OptionRow{
-        "tls-attached", kTls, Flag{&ServeSettings::tls_attached},
-        "Leave every connection with OpenSSL after its handshake: 14 KiB each in place of 128 "
-        "bytes (docs/security.md says why one might).",
+        "tls-detach", kTls, Choice{&ServeSettings::tls_detach, kOffOnWords},
+        "Take connections of TLS 1.3 over from OpenSSL after their handshake. off: 14 KiB each in "
+        "place of 128 bytes (docs/security.md says why one might).",
         ""},
     OptionRow{
         "tls-attached-max", kTls,
         Quantity{Unit::kCount, &ServeSettings::tls_attached_max, 0, 1'000'000, "", {}},
-        "Connections that stay with OpenSSL without tls-attached, all workers together: those "
+        "Connections that stay with OpenSSL although tls-detach is on, all workers together: those "
         "of TLS 1.2. Beyond it, who speaks nothing newer is refused with the alert "
         "protocol_version.",
         "at 14 KiB each a million of them take 14 GiB, which is what this is to prevent"},

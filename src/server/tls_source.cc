@@ -95,7 +95,7 @@ std::optional<std::string> TlsSources::check(const Options& options,
 Result<protocol::TlsContexts> TlsSources::make(const Options& options, const Kind& kind,
                                                std::size_t workers) const {
   protocol::TlsPolicy policy;
-  policy.detach = !options.tls_attached;
+  policy.detach = options.tls_detach;
   policy.allow_tls12 = options.tls12;
   if (!options.tls_suites.empty()) policy.suites = joined(options.tls_suites);
   if (!options.tls12_suites.empty()) policy.tls12_suites = joined(options.tls12_suites);
