@@ -8,9 +8,9 @@ JOBS ?= $(shell nproc)
 help:
 	@echo "make demo    build, tune, hold $(CONNECTIONS) connections here and prove it (CONNECTIONS=600000 for the full thing)"
 	@echo "make test    build, and run every test: units, real clients, 100,000 connections, drain, reaping"
-	@echo "make sanitize  the same tests under ASan and UBSan, then under TSan; all but the largest loads"
+	@echo "make sanitize  the same tests under ASan and UBSan, then under TSan; all but the largest loads (40 minutes)"
 	@echo "make build   the program alone: build/release/holdfast"
-	@echo "make check   all that CI runs: format, tidy, rooms, tests, sanitizers, fuzzers"
+	@echo "make check   what CI runs (tests, sanitizers), and format, tidy, rooms, fuzzers, fresh seeds"
 	@echo "make bench   the benchmarks, each beside the floor program"
 	@echo "make format  clang-format over our sources"
 

@@ -26,6 +26,6 @@ struct AdminParts {
 // Options::high_water_percent), /metrics (Prometheus text), /stats (JSON), /connections and
 // /topics (JSON), and the dashboard at /. The handlers read
 // `server`, which outlives its workers.
-void add_admin_routes(Server& server, AdminParts parts = {});
+void add_admin_routes(Server& server, const AdminParts& parts = {});
 
 }  // namespace holdfast

@@ -152,7 +152,7 @@ Reply dashboard() {
 
 namespace holdfast {
 
-void add_admin_routes(Server& server, AdminParts parts) {
+void add_admin_routes(Server& server, const AdminParts& parts) {
   using admin::Page;
   const server::Cluster& cluster = server.cluster();
   const auto page = [&server](std::string path, Page::Make make) {

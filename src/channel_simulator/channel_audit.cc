@@ -65,7 +65,7 @@ void Simulation::check_figures() {
 
 void Simulation::check_end() {
   const auto want = [this](bool is_so, std::string_view what) {
-    if (!is_so) world_.trace.fail(what.data());
+    if (!is_so) world_.trace.fail(std::string(what));
   };
   for (const Post& post : posts_) {
     want(post.worker->is_empty() && post.loop->held().empty(), "the drain does not end");

@@ -58,7 +58,7 @@ std::string place_of(std::string_view path, const toml::source_position& positio
 
 // Empty when they were taken, else what they should be.
 std::string take_webhooks(App& app, const toml::node& node) {
-  const std::string wanted = fmt::format(
+  std::string wanted = fmt::format(
       "an array of {{ url = \"https://…\", events = […] }}, the events among {}, or none for all",
       fmt::join(pusher::kWebhookEventNames, ", "));
   const auto* hooks = node.as_array();
