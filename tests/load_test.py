@@ -7,6 +7,14 @@ from harness import *
 from tls_test import CERT, tls_server
 
 
+def report_of(done, file):
+    """What a load wrote; one that wrote nothing has said why."""
+    written = file.read_text() if file.exists() else ""
+    if not written:
+        raise AssertionError(f"no report, exit code {done.returncode}:\n{done.stdout}{done.stderr}")
+    return json.loads(written)
+
+
 class Load(unittest.TestCase):
     def setUp(self):
         folder = tempfile.TemporaryDirectory()
@@ -16,7 +24,7 @@ class Load(unittest.TestCase):
 
     def load(self, server, path, *arguments):
         done = run("load", server.url + path, "--report", self.report, *arguments, timeout=120)
-        return done, json.loads(self.report.read_text())
+        return done, report_of(done, self.report)
 
     def test_echo_checks_every_answer(self):
         with Server("--workers", 2) as server:
@@ -110,7 +118,7 @@ class OverTls(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             report = pathlib.Path(folder) / "report.json"
             done = run("load", f"wss://{HOST}:{server.address[1]}{path}", "--report", report, *arguments, timeout=120)
-            return done, json.loads(report.read_text())
+            return done, report_of(done, report)
 
     def test_whom_nobody_vouches_for_is_not_believed(self):
         with tls_server() as server:
