@@ -2,7 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <malloc.h>
+
 #include <barrier>
+#include <cstdlib>
 #include <thread>
 #include <vector>
 
@@ -23,6 +26,27 @@ TEST(Heap, ThreadsMayGiveBackTogether) {
   }
   for (std::thread& thread : threads) thread.join();
 }
+
+// A sanitizer's malloc keeps things in its own way.
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+
+TEST(Heap, WhatIsKeptForAThreadGoesToo) {
+  std::thread([] {
+    const std::size_t before = mallinfo2().uordblks;
+    std::vector<void*> blocks;
+    for (std::size_t size = 24; size <= 1032; size += 16) {
+      for (int i = 0; i < 7; ++i) blocks.push_back(std::malloc(size));
+    }
+    for (void* block : blocks) std::free(block);
+    blocks = {};
+    const std::size_t kept = mallinfo2().uordblks - before;
+    EXPECT_GT(kept, 200'000U);
+    give_back_free_memory();
+    EXPECT_LT(mallinfo2().uordblks, before + kept / 8);
+  }).join();
+}
+
+#endif
 
 }  // namespace
 }  // namespace holdfast

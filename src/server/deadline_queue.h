@@ -5,7 +5,7 @@
 // stays in the queue and is recognised when its time comes: the connection's `since` is another by
 // then.
 
-#include <deque>
+#include <boost/container/deque.hpp>
 #include <optional>
 
 #include "base/time.h"
@@ -48,7 +48,10 @@ class DeadlineQueue {
  private:
   Duration length_;
   std::int32_t ticks_;
-  std::deque<Entry> entries_;
+  // In pieces of two pages. The 512 bytes of a std::deque's, taken between the handshakes' own
+  // memory and let go long after it, would each hold a page that went back otherwise.
+  using Blocks = boost::container::deque_options_t<boost::container::block_bytes<8192U>>;
+  boost::container::deque<Entry, void, Blocks> entries_;
   Instant front_due_ = kNever;
 };
 

@@ -73,6 +73,7 @@ void Worker::turn() {
   begin_waiting();
   flush();
   leave_newcomers_to_others();
+  give_back_memory();
   note_turn();
 }
 

@@ -166,6 +166,7 @@ class Worker final : public Publisher, private topics::TopicListener {
   bool is_trusted(const std::optional<IpAddress>& address) const;
   bool enter_client(int descriptor, const protocol::HttpRequest& request);
   void leave_newcomers_to_others();
+  void give_back_memory();
   // worker_tls.cc
   void take_plaintext(int descriptor, Connection& connection, MutableBytes bytes);
   void take_ciphertext(int descriptor, Connection& connection, MutableBytes bytes);
@@ -283,6 +284,7 @@ class Worker final : public Publisher, private topics::TopicListener {
   // By descriptor, 0: not counted under an address. Only with a limit per address.
   std::unique_ptr<AddressCounts::Place, void (*)(void*)> address_places_;
   std::uint64_t counted_ = 0;          // of this worker's connections, in Admission
+  std::uint32_t newcomers_ = 0;        // since memory was given back
   bool has_shared_newcomers_ = false;  // some came in this turn through a shared listener
 
   // Sends handed to the loop in this flush; an Unsent's tag is an index.

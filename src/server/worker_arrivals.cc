@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/heap.h"
 #include "server/worker.h"
 
 namespace holdfast::server {
@@ -18,11 +19,18 @@ constexpr Duration kSharedRest = std::chrono::milliseconds(5);
 constexpr std::uint64_t kShareSlackDivisor = 64;
 constexpr std::uint64_t kShareSlackLeast = 8;
 
+// So many newcomers, or handshakes, are worth the walk through the heap that gives back what they
+// needed; for handshakes at most once a second.
+constexpr std::uint32_t kCrowd = 256;
+constexpr std::uint32_t kHandshakesLeast = 32;
+constexpr std::chrono::seconds kGiveBackInterval{1};
+
 }  // namespace
 
 void Worker::accepted(int descriptor, net::Descriptor listener) {
   counters_.accepted.add();
   has_newcomers_ = true;
+  ++newcomers_;
   const auto from = std::find_if(listeners_.begin(), listeners_.end(),
                                  [&](const Listener& one) { return one.descriptor == listener; });
   const ListenerTraits traits = from == listeners_.end() ? ListenerTraits{} : from->traits;
@@ -152,6 +160,23 @@ void Worker::leave_newcomers_to_others() {
   for (const Listener& listener : listeners_) {
     if (listener.traits.shared) loop_.rest_listener(listener.descriptor, kSharedRest);
   }
+}
+
+// OpenSSL's memory of a storm goes when no handshake is under way. The rest goes when the last
+// newcomer's deadline has passed: until then their entries lie between what was free.
+void Worker::give_back_memory() {
+  const Instant now = loop_.now();
+  const bool all_in = newcomers_ >= kCrowd && heads_.next_due() == kNever;
+  const bool all_shaken = tls_ != nullptr && tls_->begun >= kHandshakesLeast &&
+                          tls_->shaking == 0 && tls_->waiting.empty() &&
+                          now - tls_->given_back >= kGiveBackInterval;
+  if (!all_in && !all_shaken) return;
+  if (all_in) newcomers_ = 0;
+  if (tls_ != nullptr) {
+    tls_->begun = 0;
+    tls_->given_back = now;
+  }
+  give_back_free_memory();
 }
 
 }  // namespace holdfast::server

@@ -2,9 +2,7 @@
 // received, and sealed when they are sent.
 
 #include <algorithm>
-#include <chrono>
 
-#include "base/heap.h"
 #include "server/worker.h"
 
 namespace holdfast::server {
@@ -17,10 +15,6 @@ constexpr std::uint32_t kShakingMax = 512;
 constexpr std::uint32_t kBegunInTurnMax = 24;
 // The first flight of a client that waits; more has no honest reason.
 constexpr std::size_t kWaitingBytesMax = 16 * 1024;
-// After so many, when none is under way, the allocator's memory goes back to the machine: once a
-// second, since that walks through all of it.
-constexpr std::uint32_t kBurst = 32;
-constexpr std::chrono::seconds kGiveBackInterval{1};
 // Sealed at once of what waits for a slow reader.
 constexpr std::uint64_t kFrontBytes = 64 * 1024;
 
@@ -92,12 +86,6 @@ void Worker::begin_waiting() {
     begin_handshake(descriptor, connection, bytes);
   }
   tls_->begun_in_turn = 0;
-  if (tls_->shaking > 0 || tls_->begun < kBurst || !tls_->waiting.empty()) return;
-  const Instant now = loop_.now();
-  if (now - tls_->given_back < kGiveBackInterval) return;
-  tls_->given_back = now;
-  tls_->begun = 0;
-  give_back_free_memory();
 }
 
 void Worker::open_records(int descriptor, Connection& connection, MutableBytes bytes) {
