@@ -93,10 +93,10 @@ class OddCrew {
   LiveCounters& live_;
   OddCrewOutcome outcome_;
   ServerSide server_side_;
+  protocol::TlsEngine engine_;  // outlives those it works for
   std::vector<OddOpening> attempts_;
   std::vector<Peer> peers_;
   std::vector<std::byte> frame_;  // a masked message, for those that talk
-  protocol::TlsEngine engine_;
   std::optional<Pacer> pacer_;
   std::uint32_t tried_ = 0;
   std::uint64_t refused_ = 0;

@@ -36,4 +36,15 @@ void SecretMemory::lock_up_to(std::size_t size) {
   }
 }
 
+// A mapping each: they are few. Its pages fit any alignment that a type may have.
+void* SecretResource::do_allocate(std::size_t bytes, std::size_t /*alignment*/) {
+  chunks_.push_back(std::make_unique<SecretMemory>(bytes));
+  chunks_.back()->lock_up_to(bytes);
+  return chunks_.back()->data();
+}
+
+void SecretResource::do_deallocate(void* memory, std::size_t /*bytes*/, std::size_t /*alignment*/) {
+  std::erase_if(chunks_, [memory](const auto& chunk) { return chunk->data() == memory; });
+}
+
 }  // namespace holdfast::net

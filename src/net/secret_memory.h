@@ -5,6 +5,9 @@
 // until they are touched.
 
 #include <cstddef>
+#include <memory>
+#include <memory_resource>
+#include <vector>
 
 namespace holdfast::net {
 
@@ -26,6 +29,18 @@ class SecretMemory {
   std::size_t size_;
   std::size_t locked_ = 0;
   bool may_lock_ = true;
+};
+
+// The same for small things, in chunks that an allocator asks for. Used by one thread.
+class SecretResource final : public std::pmr::memory_resource {
+ private:
+  void* do_allocate(std::size_t bytes, std::size_t alignment) override;
+  void do_deallocate(void* memory, std::size_t bytes, std::size_t alignment) override;
+  bool do_is_equal(const std::pmr::memory_resource& other) const noexcept override {
+    return this == &other;
+  }
+
+  std::vector<std::unique_ptr<SecretMemory>> chunks_;
 };
 
 }  // namespace holdfast::net

@@ -42,7 +42,7 @@ const Identity& identity() {
   return one;
 }
 
-std::vector<TlsRecords> many_records(std::size_t count, int seed) {
+std::vector<TlsRecords> many_records(TlsEngine& engine, std::size_t count, int seed) {
   std::mt19937_64 random(static_cast<std::uint64_t>(seed));
   std::vector<TlsRecords> result;
   for (std::size_t i = 0; i < count; ++i) {
@@ -51,7 +51,7 @@ std::vector<TlsRecords> many_records(std::size_t count, int seed) {
       read.secret[b] = static_cast<std::byte>(random());
       write.secret[b] = static_cast<std::byte>(random());
     }
-    result.emplace_back(TlsSuite::kAes128Gcm, read, write, 0);
+    result.emplace_back(engine, TlsSuite::kAes128Gcm, read, write, 0);
   }
   return result;
 }
@@ -64,7 +64,7 @@ MEASURED void measured_push(TlsRecords& peer, TlsEngine& engine, std::byte* out)
 void push_cold(benchmark::State& state) {
   TlsEngine engine;
   const std::size_t count = cold_peers();
-  auto peers = many_records(count, 1);
+  auto peers = many_records(engine, count, 1);
   std::vector<std::byte> out(1024);
   std::size_t next = 0;
   for (auto _ : state) {
@@ -120,7 +120,7 @@ void echo_hot(benchmark::State& state) {
   TlsTraffic read, write;
   read.secret[0] = std::byte{1};
   write.secret[0] = std::byte{2};
-  TlsRecords server(TlsSuite::kAes128Gcm, read, write, 0);
+  TlsRecords server(ours, TlsSuite::kAes128Gcm, read, write, 0);
   const std::size_t size = kText.size() + kTlsOverheadBytes;
   std::vector<std::byte> records(kBatch * size), out(256);
   const Bytes piece = as_bytes(kText);

@@ -2,7 +2,7 @@
 
 // TLS between a connection's bytes and what speaks over it: ciphertext in, plaintext out, and back.
 //
-//   handshake ──► detached: TlsRecords, 120 bytes, nothing else while it is idle
+//   handshake ──► detached: TlsRecords, 88 bytes, nothing else while it is idle
 //             └─► attached: OpenSSL's object is kept (TLS 1.2, or what we do not know)
 
 #include <memory>
@@ -96,7 +96,7 @@ class TlsCodec {
   TlsRecords records_;
   std::unique_ptr<Busy> busy_;
 };
-static_assert(sizeof(TlsCodec) == 128, "two cache lines for each wss connection");
+static_assert(sizeof(TlsCodec) == 96, "for each wss connection");
 
 // Why a connection came to nothing, for a person, after kAlerted or kFailed: "certificate not
 // verified: …", "TLS alert: …".

@@ -18,15 +18,37 @@ const unsigned char* raw(const std::byte* bytes) {
 }
 unsigned char* raw(std::byte* bytes) { return reinterpret_cast<unsigned char*>(bytes); }
 
-// Of a secret, what counts.
-Bytes used_of(TlsSuite suite, const TlsSecret& secret) {
-  return Bytes(secret).first(traits_of(suite).secret_bytes);
-}
+// Tails come in chunks of 64 KiB at most.
+constexpr std::pmr::pool_options kTailPool{.max_blocks_per_chunk = 2048,
+                                           .largest_required_pool_block = sizeof(TlsSecretTails)};
+
+// Of a secret, what counts, in one piece.
+class Joined {
+ public:
+  Joined(TlsSuite suite, TlsSecretView secret) : bytes_(secret.head) {
+    if (traits_of(suite).secret_bytes == kTlsSecretHeadBytes) return;
+    std::ranges::copy(secret.head, copy_.begin());
+    std::ranges::copy(secret.tail, copy_.begin() + kTlsSecretHeadBytes);
+    bytes_ = copy_;
+    copied_ = true;
+  }
+  ~Joined() {
+    if (copied_) OPENSSL_cleanse(copy_.data(), copy_.size());
+  }
+  Joined(const Joined&) = delete;
+  Joined& operator=(const Joined&) = delete;
+  Bytes bytes() const { return bytes_; }
+
+ private:
+  TlsSecret copy_;
+  Bytes bytes_;
+  bool copied_ = false;
+};
 
 // Secrets are uniform: any bits of one are as good as a hash of it.
-std::uint64_t mark_of(const TlsSecret& secret) {
+std::uint64_t mark_of(TlsSecretView secret) {
   std::uint64_t mark;
-  std::memcpy(&mark, secret.data(), sizeof mark);
+  std::memcpy(&mark, secret.head.data(), sizeof mark);
   return mark;
 }
 
@@ -47,7 +69,8 @@ void TlsEngine::FreeAlgorithm::operator()(evp_cipher_st* algorithm) const {
   EVP_CIPHER_free(algorithm);
 }
 
-TlsEngine::TlsEngine(std::size_t kept_max) : kept_max_(kept_max) {
+TlsEngine::TlsEngine(std::size_t kept_max, std::pmr::memory_resource* secrets)
+    : tails_(kTailPool, secrets), kept_max_(kept_max) {
   CHECK(kept_max == 0 || (std::has_single_bit(kept_max) && kept_max >= kWays));
   for (std::size_t i = 0; i < kTlsSuites; ++i) {
     algorithms_[i].reset(EVP_CIPHER_fetch(nullptr, kTlsSuiteTraits[i].cipher, nullptr));
@@ -60,7 +83,7 @@ TlsEngine::~TlsEngine() {
   for (Slot& slot : kept_) clear(slot);
 }
 
-void TlsEngine::key(Slot& slot, TlsSuite suite, const TlsSecret& secret, Use use) {
+void TlsEngine::key(Slot& slot, TlsSuite suite, TlsSecretView secret, Use use) {
   ++derivations_;
   const bool is_new = slot.cipher == nullptr || slot.suite != suite;
   if (slot.cipher == nullptr) slot.cipher.reset(EVP_CIPHER_CTX_new());
@@ -69,7 +92,8 @@ void TlsEngine::key(Slot& slot, TlsSuite suite, const TlsSecret& secret, Use use
   std::array<std::byte, 32> key;
   const std::size_t key_bytes = traits_of(suite).key_bytes;
   const TlsDigest digest = traits_of(suite).digest;
-  hkdf_.expand_label(digest, used_of(suite, secret), "key", {}, MutableBytes(key).first(key_bytes));
+  hkdf_.expand_label(digest, Joined(suite, secret).bytes(), "key", {},
+                     MutableBytes(key).first(key_bytes));
   hkdf_.expand_another(digest, "iv", slot.iv);
   const EVP_CIPHER* algorithm =
       is_new ? algorithms_[static_cast<std::size_t>(suite)].get() : nullptr;
@@ -78,7 +102,8 @@ void TlsEngine::key(Slot& slot, TlsSuite suite, const TlsSecret& secret, Use use
   OPENSSL_cleanse(key.data(), key.size());
   slot.suite = suite;
   slot.use = use;
-  slot.secret = secret;
+  std::ranges::copy(secret.head, slot.secret.begin());
+  std::ranges::copy(secret.tail, slot.secret.begin() + kTlsSecretHeadBytes);
   slot.keyed = true;
 }
 
@@ -89,7 +114,7 @@ void TlsEngine::clear(Slot& slot) {
   OPENSSL_cleanse(slot.iv.data(), slot.iv.size());
 }
 
-std::span<TlsEngine::Slot> TlsEngine::set_of(const TlsSecret& secret) {
+std::span<TlsEngine::Slot> TlsEngine::set_of(TlsSecretView secret) {
   if (kept_.empty()) return {};
   const std::size_t sets = kept_max_ / kWays;
   return std::span(kept_).subspan((mark_of(secret) & (sets - 1)) * kWays, kWays);
@@ -97,7 +122,7 @@ std::span<TlsEngine::Slot> TlsEngine::set_of(const TlsSecret& secret) {
 
 // A cipher is kept for a secret that comes back soon. One that comes once in a while, as each of a
 // crowd of silent peers does, would only drive the others out.
-TlsEngine::Slot& TlsEngine::slot_for(TlsSuite suite, const TlsSecret& secret, Use use) {
+TlsEngine::Slot& TlsEngine::slot_for(TlsSuite suite, TlsSecretView secret, Use use) {
   ++tick_;
   for (Slot& slot : set_of(secret)) {
     if (!slot.fits(suite, secret, use)) continue;
@@ -123,7 +148,7 @@ TlsEngine::Slot& TlsEngine::slot_for(TlsSuite suite, const TlsSecret& secret, Us
 
 // Whether it was used so lately; from now on it was. A new connection's tickets are opened and its
 // first answer is sealed with one secret: that is no sign of much to come.
-bool TlsEngine::was_seen(const TlsSecret& secret, Use use) {
+bool TlsEngine::was_seen(TlsSecretView secret, Use use) {
   if (seen_.empty()) seen_.resize(kSeen);
   const std::uint64_t mark = mark_of(secret);
   std::uint32_t& seen = seen_[(mark >> 16) & (kSeen - 1)];
@@ -138,7 +163,7 @@ TlsEngine::Slot& TlsEngine::oldest_of(std::span<Slot> set) const {
   });
 }
 
-void TlsEngine::forget(TlsSuite suite, const TlsSecret& secret) {
+void TlsEngine::forget(TlsSuite suite, TlsSecretView secret) {
   hkdf_.forget(traits_of(suite).digest);  // which one it is cannot be asked
   for (const Use use : {Use::kOpen, Use::kSeal}) {
     for (Slot& slot : set_of(secret)) {
@@ -150,13 +175,20 @@ void TlsEngine::forget(TlsSuite suite, const TlsSecret& secret) {
   }
 }
 
-void TlsEngine::advance(TlsSuite suite, TlsSecret& secret) {
+TlsSecret TlsEngine::advance(TlsSuite suite, TlsSecretView secret) {
   TlsSecret next{};
-  hkdf_.expand_label(traits_of(suite).digest, used_of(suite, secret), "traffic upd", {},
+  hkdf_.expand_label(traits_of(suite).digest, Joined(suite, secret).bytes(), "traffic upd", {},
                      MutableBytes(next).first(traits_of(suite).secret_bytes));
   forget(suite, secret);
-  secret = next;
-  OPENSSL_cleanse(next.data(), next.size());
+  return next;
+}
+
+TlsSecretTails* TlsEngine::take_tails() {
+  return std::pmr::polymorphic_allocator<>(&tails_).new_object<TlsSecretTails>();
+}
+
+void TlsEngine::give_back(TlsSecretTails* tails) {
+  std::pmr::polymorphic_allocator<>(&tails_).delete_object(tails);
 }
 
 // RFC 8446 5.3: the nonce is the sequence number, padded on the left, xored with the iv. 5.2: the
@@ -174,7 +206,7 @@ void TlsEngine::begin_record(Slot& slot, std::uint64_t sequence, const std::byte
                          static_cast<int>(kTlsHeaderBytes)) == 1);
 }
 
-std::size_t TlsEngine::seal(TlsSuite suite, const TlsSecret& secret, std::uint64_t sequence,
+std::size_t TlsEngine::seal(TlsSuite suite, TlsSecretView secret, std::uint64_t sequence,
                             TlsContent type, std::span<const Bytes> pieces, std::size_t padding,
                             std::byte* out) {
   std::byte* const inner = out + kTlsHeaderBytes;
@@ -198,7 +230,7 @@ std::size_t TlsEngine::seal(TlsSuite suite, const TlsSecret& secret, std::uint64
   return kTlsHeaderBytes + inner_bytes + kTlsTagBytes;
 }
 
-std::optional<MutableBytes> TlsEngine::open(TlsSuite suite, const TlsSecret& secret,
+std::optional<MutableBytes> TlsEngine::open(TlsSuite suite, TlsSecretView secret,
                                             std::uint64_t sequence, MutableBytes record) {
   CHECK(record.size() >= kTlsHeaderBytes + kTlsTagBytes);
   const MutableBytes inner =

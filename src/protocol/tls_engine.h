@@ -8,9 +8,11 @@
 //   secret ──► kept cipher (few, of connections that speak often)
 //          └─► the one cipher of suite and direction, keyed anew: about 0.5 µs with SHA-256
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <memory_resource>
 #include <optional>
 #include <span>
 #include <vector>
@@ -24,6 +26,11 @@ struct evp_cipher_st;
 
 namespace holdfast::protocol {
 
+// What secrets of SHA-384 have more than others, for a connection's two directions.
+struct TlsSecretTails {
+  TlsSecretTail read{}, write{};
+};
+
 // One for each worker; used by one thread. Secrets and keys that it holds are overwritten by
 // forget() and at its end.
 class TlsEngine {
@@ -33,7 +40,9 @@ class TlsEngine {
   static constexpr std::size_t kKeptDefault = 1024;
 
   // `kept_max`: ciphers kept for connections that speak often; 0, or a power of two of at least 4.
-  explicit TlsEngine(std::size_t kept_max = kKeptDefault);
+  // `secrets`: where memory for tails comes from.
+  explicit TlsEngine(std::size_t kept_max = kKeptDefault,
+                     std::pmr::memory_resource* secrets = std::pmr::new_delete_resource());
   ~TlsEngine();
   TlsEngine(const TlsEngine&) = delete;
   TlsEngine& operator=(const TlsEngine&) = delete;
@@ -41,19 +50,23 @@ class TlsEngine {
   // Writes one record: header, ciphertext of the pieces one behind the other, their type and
   // `padding` zeros, tag. Returns its size: all bytes and kTlsOverheadBytes. Each sequence number
   // must be used once only.
-  std::size_t seal(TlsSuite suite, const TlsSecret& secret, std::uint64_t sequence, TlsContent type,
+  std::size_t seal(TlsSuite suite, TlsSecretView secret, std::uint64_t sequence, TlsContent type,
                    std::span<const Bytes> pieces, std::size_t padding, std::byte* out);
 
   // Opens one whole record in place: the inner plaintext (content, type, padding), which lies in
   // `record`. Nothing: not authentic, and the bytes are worth nothing.
-  std::optional<MutableBytes> open(TlsSuite suite, const TlsSecret& secret, std::uint64_t sequence,
+  std::optional<MutableBytes> open(TlsSuite suite, TlsSecretView secret, std::uint64_t sequence,
                                    MutableBytes record);
 
-  // The secret that follows a KeyUpdate, in the place of the old one.
-  void advance(TlsSuite suite, TlsSecret& secret);
+  // The secret that follows after a KeyUpdate; the old one is forgotten.
+  TlsSecret advance(TlsSuite suite, TlsSecretView secret);
 
   // The secret's connection is gone, or has another: no key made of it is kept.
-  void forget(TlsSuite suite, const TlsSecret& secret);
+  void forget(TlsSuite suite, TlsSecretView secret);
+
+  // Room for the tails of a connection, until it is given back, overwritten, or the engine ends.
+  TlsSecretTails* take_tails();
+  void give_back(TlsSecretTails* tails);
 
   // How often a key was derived, or found.
   std::uint64_t derivations() const { return derivations_; }
@@ -75,21 +88,25 @@ class TlsEngine {
     TlsSuite suite = TlsSuite::kAes128Gcm;
     Use use = Use::kOpen;
     bool keyed = false;
-    bool fits(TlsSuite a_suite, const TlsSecret& a_secret, Use a_use) const {
-      return keyed && suite == a_suite && use == a_use && secret == a_secret;
+    bool fits(TlsSuite a_suite, TlsSecretView a_secret, Use a_use) const {
+      const TlsSecretView mine = secret;
+      return keyed && suite == a_suite && use == a_use &&
+             std::ranges::equal(mine.head, a_secret.head) &&
+             std::ranges::equal(mine.tail, a_secret.tail);
     }
   };
   static constexpr std::size_t kWays = 4;
   static constexpr std::size_t kSeen = 4096;
 
-  Slot& slot_for(TlsSuite suite, const TlsSecret& secret, Use use);
-  void key(Slot& slot, TlsSuite suite, const TlsSecret& secret, Use use);
+  Slot& slot_for(TlsSuite suite, TlsSecretView secret, Use use);
+  void key(Slot& slot, TlsSuite suite, TlsSecretView secret, Use use);
   static void clear(Slot& slot);
   void begin_record(Slot& slot, std::uint64_t sequence, const std::byte* header, bool sealing);
-  std::span<Slot> set_of(const TlsSecret& secret);
-  bool was_seen(const TlsSecret& secret, Use use);
+  std::span<Slot> set_of(TlsSecretView secret);
+  bool was_seen(TlsSecretView secret, Use use);
   Slot& oldest_of(std::span<Slot> set) const;
 
+  std::pmr::unsynchronized_pool_resource tails_;
   std::array<std::unique_ptr<evp_cipher_st, FreeAlgorithm>, kTlsSuites> algorithms_;
   TlsHkdf hkdf_;
   std::array<Slot, kTlsSuites * 2> shared_;

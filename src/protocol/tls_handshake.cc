@@ -174,17 +174,17 @@ std::optional<TlsRecords> TlsHandshake::check_and_take(TlsEngine& engine) {
   const auto tickets = count_tickets(engine, *suite);
   if (!tickets) return std::nullopt;
   TlsTraffic read{secrets_.client, 0}, write{secrets_.server, *tickets};
-  auto records = take(*suite, read, write);
+  auto records = take(engine, *suite, read, write);
   OPENSSL_cleanse(&read, sizeof read);
   OPENSSL_cleanse(&write, sizeof write);
   return records;
 }
 
-std::optional<TlsRecords> TlsHandshake::take(TlsSuite suite, const TlsTraffic& read,
-                                             const TlsTraffic& write) {
+std::optional<TlsRecords> TlsHandshake::take(TlsEngine& engine, TlsSuite suite,
+                                             const TlsTraffic& read, const TlsTraffic& write) {
   const std::uint8_t fragment = SSL_SESSION_get_max_fragment_length(SSL_get0_session(ssl_.get()));
   if (fragment > TlsRecords::kFragmentCodeMax) return std::nullopt;
-  return std::optional<TlsRecords>(std::in_place, suite, read, write, fragment, role_);
+  return std::optional<TlsRecords>(std::in_place, engine, suite, read, write, fragment, role_);
 }
 
 // A client's OpenSSL has both written and read by now: each record is what ours would have been.
@@ -196,7 +196,7 @@ std::optional<TlsRecords> TlsHandshake::detach_client(TlsEngine& engine, Mutable
   if (const auto suite = suite_if_as_expected(); suite && records_written_ > 0) {
     TlsTraffic read{secrets_.server, records_read_}, write{secrets_.client, records_written_};
     const auto inner = engine.open(*suite, secrets_.server, records_read_ - 1, record);
-    if (inner && is_data(*inner, plaintext)) records = take(*suite, read, write);
+    if (inner && is_data(*inner, plaintext)) records = take(engine, *suite, read, write);
     OPENSSL_cleanse(&read, sizeof read);
     OPENSSL_cleanse(&write, sizeof write);
   }

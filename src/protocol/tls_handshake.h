@@ -96,7 +96,8 @@ class TlsHandshake {
   void take_output(std::vector<std::byte>& output);
   std::optional<TlsSuite> suite_if_as_expected() const;
   std::optional<TlsRecords> check_and_take(TlsEngine& engine);
-  std::optional<TlsRecords> take(TlsSuite suite, const TlsTraffic& read, const TlsTraffic& write);
+  std::optional<TlsRecords> take(TlsEngine& engine, TlsSuite suite, const TlsTraffic& read,
+                                 const TlsTraffic& write);
   void check_written(TlsEngine& engine, Bytes records, Bytes plaintext);
   std::optional<std::uint64_t> count_tickets(TlsEngine& engine, TlsSuite suite) const;
 

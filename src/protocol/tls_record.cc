@@ -3,7 +3,7 @@
 #include <openssl/crypto.h>
 
 #include <algorithm>
-#include <cstring>
+#include <utility>
 
 #include "base/check.h"
 
@@ -44,14 +44,38 @@ std::optional<TlsOpened> judge_header(Bytes header, std::size_t ciphertext_bytes
 
 }  // namespace
 
-TlsRecords::TlsRecords(TlsSuite suite, const TlsTraffic& read, const TlsTraffic& write,
-                       std::uint8_t fragment_code, TlsRole role)
-    : read_(read),
-      write_(write),
-      suite_(suite),
+TlsRecords::TlsRecords(TlsEngine& engine, TlsSuite suite, const TlsTraffic& read,
+                       const TlsTraffic& write, std::uint8_t fragment_code, TlsRole role)
+    : suite_(suite),
       flags_(role == TlsRole::kClient ? kAlive | kIsClient : kAlive),
       fragment_code_(fragment_code) {
   CHECK(fragment_code <= kFragmentCodeMax);
+  CHECK(read.sequence <= kSequenceMax && write.sequence <= kSequenceMax);
+  if (traits_of(suite).secret_bytes > kTlsSecretHeadBytes) tails_ = engine.take_tails();
+  put(read.secret, read_, tails_ == nullptr ? nullptr : &tails_->read);
+  put(write.secret, write_, tails_ == nullptr ? nullptr : &tails_->write);
+  read_.sequence = static_cast<std::uint32_t>(read.sequence);
+  write_.sequence = static_cast<std::uint32_t>(write.sequence);
+}
+
+void TlsRecords::put(const TlsSecret& secret, Traffic& traffic, TlsSecretTail* tail) {
+  std::copy_n(secret.begin(), kTlsSecretHeadBytes, traffic.head.begin());
+  if (tail != nullptr)
+    std::copy_n(secret.begin() + kTlsSecretHeadBytes, kTlsSecretTailBytes, tail->begin());
+}
+
+void TlsRecords::advance_read(TlsEngine& engine) {
+  TlsSecret next = engine.advance(suite_, read_secret());
+  put(next, read_, tails_ == nullptr ? nullptr : &tails_->read);
+  OPENSSL_cleanse(next.data(), next.size());
+  read_.sequence = 0;
+}
+
+void TlsRecords::advance_write(TlsEngine& engine) {
+  TlsSecret next = engine.advance(suite_, write_secret());
+  put(next, write_, tails_ == nullptr ? nullptr : &tails_->write);
+  OPENSSL_cleanse(next.data(), next.size());
+  write_.sequence = 0;
 }
 
 TlsRecords& TlsRecords::operator=(TlsRecords&& other) noexcept {
@@ -63,7 +87,7 @@ TlsRecords& TlsRecords::operator=(TlsRecords&& other) noexcept {
 }
 
 void TlsRecords::take(TlsRecords& other) noexcept {
-  static_assert(std::is_trivially_copyable_v<TlsTraffic>);
+  static_assert(std::is_trivially_copyable_v<Traffic>);
   read_ = other.read_;
   write_ = other.write_;
   suite_ = other.suite_;
@@ -73,6 +97,7 @@ void TlsRecords::take(TlsRecords& other) noexcept {
   empty_ = other.empty_;
   user_canceled_ = other.user_canceled_;
   key_updates_ = other.key_updates_;
+  tails_ = std::exchange(other.tails_, nullptr);
   other.wipe();
 }
 
@@ -80,14 +105,16 @@ void TlsRecords::wipe() noexcept {
   if (!has(kAlive)) return;
   OPENSSL_cleanse(&read_, sizeof read_);
   OPENSSL_cleanse(&write_, sizeof write_);
+  if (tails_ != nullptr) OPENSSL_cleanse(tails_, sizeof *tails_);
   flags_ = 0;
 }
 
 void TlsRecords::end(TlsEngine& engine) {
   if (!has(kAlive)) return;
-  engine.forget(suite_, read_.secret);
-  engine.forget(suite_, write_.secret);
+  engine.forget(suite_, read_secret());
+  engine.forget(suite_, write_secret());
   wipe();
+  if (tails_ != nullptr) engine.give_back(std::exchange(tails_, nullptr));
 }
 
 std::size_t TlsRecords::fragment_bytes_max() const {
@@ -105,16 +132,23 @@ TlsOpened TlsRecords::open(TlsEngine& engine, MutableBytes input) {
   if (input.size() < kTlsHeaderBytes) return {};
   const std::size_t size = kTlsHeaderBytes + length_of(input);
   if (input.size() < size) return {};
-  const std::uint64_t sequence = read_.sequence++;
-  const auto inner = engine.open(suite_, read_.secret, sequence, input.first(size));
-  TlsOpened opened = inner ? take_inner(engine, *inner)
-                           : failed(TlsAlert::kBadRecordMac, "a record that is not authentic");
+  TlsOpened opened = open_one(engine, input.first(size));
   opened.used = size;
   if (opened.kind == Kind::kFailed || opened.kind == Kind::kAlerted || opened.kind == Kind::kClosed)
     set(kReadEnded);
   // RFC 8446 5.5: nobody holds the peer to its limit but we.
   if (read_.sequence == traits_of(suite_).records_per_key_max) update_keys(true);
   return opened;
+}
+
+TlsOpened TlsRecords::open_one(TlsEngine& engine, MutableBytes record) {
+  // RFC 8446 5.3: a number that does not fit ends the connection.
+  if (read_.sequence == kSequenceMax)
+    return failed(TlsAlert::kUnexpectedMessage, "too many records under one key");
+  const std::uint32_t sequence = read_.sequence++;
+  const auto inner = engine.open(suite_, read_secret(), sequence, record);
+  if (!inner) return failed(TlsAlert::kBadRecordMac, "a record that is not authentic");
+  return take_inner(engine, *inner);
 }
 
 // RFC 8446 5.2, 5.4.
@@ -224,8 +258,7 @@ TlsOpened TlsRecords::take_tickets(Bytes content) {
 TlsOpened TlsRecords::take_key_update(TlsEngine& engine, bool asks) {
   if (++key_updates_ > kKeyUpdatesMax)
     return failed(TlsAlert::kUnexpectedMessage, "too many key updates");
-  engine.advance(suite_, read_.secret);
-  read_.sequence = 0;
+  advance_read(engine);
   clear(kAwaits);
   if (asks) set(kOwes);
   return {.kind = Kind::kNothing};
@@ -247,8 +280,8 @@ std::size_t TlsRecords::sealed_bytes_max(std::size_t plaintext_bytes) const {
 
 std::size_t TlsRecords::seal_one(TlsEngine& engine, TlsContent type, std::span<const Bytes> pieces,
                                  std::byte* out) {
-  const std::uint64_t sequence = write_.sequence++;
-  return engine.seal(suite_, write_.secret, sequence, type, pieces, 0, out);
+  const std::uint32_t sequence = write_.sequence++;
+  return engine.seal(suite_, write_secret(), sequence, type, pieces, 0, out);
 }
 
 std::size_t TlsRecords::seal_key_update(TlsEngine& engine, std::byte* out) {
@@ -258,8 +291,7 @@ std::size_t TlsRecords::seal_key_update(TlsEngine& engine, std::byte* out) {
                                                           static_cast<std::byte>(asks ? 1 : 0)};
   const Bytes piece = message;
   const std::size_t size = seal_one(engine, TlsContent::kHandshake, {&piece, 1}, out);
-  engine.advance(suite_, write_.secret);
-  write_.sequence = 0;
+  advance_write(engine);
   clear(kOwes);
   clear(kAsks);
   if (asks) set(kAwaits);

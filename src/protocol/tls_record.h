@@ -1,9 +1,9 @@
 #pragma once
 
 // What is left of a TLS 1.3 connection when its handshake is over: two secrets, two sequence
-// numbers, 120 bytes. Records in, plaintext out, and back (RFC 8446 5), with the only handshake
-// message that may still come to a server, KeyUpdate (4.6.3). A client may get tickets, too
-// (4.6.1).
+// numbers, 88 bytes; 32 more, in memory of the engine, where the secrets are SHA-384's. Records in,
+// plaintext out, and back (RFC 8446 5), with the only handshake message that may still come to a
+// server, KeyUpdate (4.6.3). A client may get tickets, too (4.6.1).
 //
 //   Invariant: a sequence number is spent before its record is sealed or opened, and no state
 //   exists twice. So no nonce is used twice under a key, which AES-GCM would not forgive.
@@ -43,8 +43,8 @@ struct TlsOpened {
   bool resumed = false;  // kEstablished: by a ticket
 };
 
-// One side of one connection. Used by one thread, always with engines of that thread. Moving leaves
-// nothing behind; there is no copy.
+// One side of one connection. Used by one thread, always with one engine of that thread, which must
+// outlive it. Moving leaves nothing behind; there is no copy.
 class TlsRecords {
  public:
   // RFC 6066 4: the peer asked for shorter records, of 2^(8 + code) bytes; 0: it did not.
@@ -55,9 +55,13 @@ class TlsRecords {
   // Key updates without data between them. Java sends one for each record that it gets when its
   // limits are low, while our answer waits behind what is queued; one costs 2 µs and no memory.
   static constexpr std::uint16_t kKeyUpdatesMax = 1000;
+  // Of the peer's records under one key, were it never to update it: a peer who was asked to at
+  // `records_per_key_max`, and is still at the old one, is refused.
+  static constexpr std::uint32_t kSequenceMax = UINT32_MAX;
 
   TlsRecords() = default;  // of no connection: is_alive() is false
-  TlsRecords(TlsSuite suite, const TlsTraffic& read, const TlsTraffic& write,
+  // Neither sequence is above kSequenceMax.
+  TlsRecords(TlsEngine& engine, TlsSuite suite, const TlsTraffic& read, const TlsTraffic& write,
              std::uint8_t fragment_code, TlsRole role = TlsRole::kServer);
   ~TlsRecords() { wipe(); }
   TlsRecords(TlsRecords&& other) noexcept { take(other); }
@@ -97,7 +101,7 @@ class TlsRecords {
   // The longest plaintext of one record, either way.
   std::size_t fragment_bytes_max() const;
 
-  // Before the state is destroyed: the engine forgets its keys too.
+  // Before the state is destroyed: the engine forgets its keys too, and has its memory back.
   void end(TlsEngine& engine);
 
  private:
@@ -114,8 +118,24 @@ class TlsRecords {
   void set(Flag flag) { flags_ = static_cast<std::uint8_t>(flags_ | flag); }
   void clear(Flag flag) { flags_ = static_cast<std::uint8_t>(flags_ & ~flag); }
 
+  // A direction's present secret, but for the tail of a long one.
+  struct Traffic {
+    TlsSecretHead head{};
+    std::uint32_t sequence = 0;
+  };
+  TlsSecretView read_secret() const {
+    return {read_.head, tails_ == nullptr ? kTlsNoTail : tails_->read};
+  }
+  TlsSecretView write_secret() const {
+    return {write_.head, tails_ == nullptr ? kTlsNoTail : tails_->write};
+  }
+  static void put(const TlsSecret& secret, Traffic& traffic, TlsSecretTail* tail);
+  void advance_read(TlsEngine& engine);
+  void advance_write(TlsEngine& engine);
+
   void take(TlsRecords& other) noexcept;
   void wipe() noexcept;
+  TlsOpened open_one(TlsEngine& engine, MutableBytes record);
   TlsOpened take_inner(TlsEngine& engine, MutableBytes inner);
   TlsOpened take_data(MutableBytes content);
   TlsOpened take_alert(Bytes content);
@@ -126,7 +146,7 @@ class TlsRecords {
   std::size_t seal_one(TlsEngine& engine, TlsContent type, std::span<const Bytes> pieces,
                        std::byte* out);
 
-  TlsTraffic read_, write_;
+  Traffic read_, write_;
   TlsSuite suite_ = TlsSuite::kAes128Gcm;
   std::uint8_t flags_ = 0;
   std::uint8_t fragment_code_ = 0;
@@ -135,7 +155,8 @@ class TlsRecords {
   std::uint8_t empty_ = 0;
   std::uint8_t user_canceled_ = 0;
   std::uint16_t key_updates_ = 0;
+  TlsSecretTails* tails_ = nullptr;  // the engine's; null where the suite has none
 };
-static_assert(sizeof(TlsRecords) == 120, "what an idle wss connection costs beside an idle ws one");
+static_assert(sizeof(TlsRecords) == 88, "what an idle wss connection costs beside an idle ws one");
 
 }  // namespace holdfast::protocol

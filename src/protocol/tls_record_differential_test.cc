@@ -47,7 +47,7 @@ class Forger {
     return next_keys();
   }
   Forger& next_keys() {
-    engine_.advance(suite_, secret_);
+    secret_ = engine_.advance(suite_, secret_);
     sequence_ = 0;
     return *this;
   }
@@ -89,7 +89,7 @@ std::optional<int> alert_of(std::vector<std::byte> wire, TlsSuite suite,
     const int type = std::to_integer<int>(inner->back());
     if (type == 21) alert = std::to_integer<int>((*inner)[1]);
     if (type == 22 && std::to_integer<int>((*inner)[0]) == kTlsKeyUpdate) {
-      engine.advance(suite, read.secret);
+      read.secret = engine.advance(suite, read.secret);
       read.sequence = 0;
     }
     at += size;
@@ -256,7 +256,8 @@ TEST(TlsRecords, JudgeAsOpenSslDoesOrMoreStrictly) {
       ERR_clear_error();
       const TlsTraffic read{server.secret("CLIENT_TRAFFIC_SECRET_0"), 0};
       const TlsTraffic write{server.secret("SERVER_TRAFFIC_SECRET_0"), 0};
-      TlsRecords ours(server.suite(), read, write, 0);
+      TlsEngine engine;
+      TlsRecords ours(engine, server.suite(), read, write, 0);
       Forger forger(server.suite(), read.secret);
       row.forge(forger);
       const Outcome mine = outcome_of_ours(ours, forger.wire);

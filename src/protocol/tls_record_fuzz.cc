@@ -23,7 +23,7 @@ TlsTraffic traffic(int value) {
 }
 
 std::string outcome_of(TlsEngine& engine, Bytes wire, std::size_t piece_bytes) {
-  TlsRecords records(TlsSuite::kAes128Gcm, traffic(1), traffic(2), 0);
+  TlsRecords records(engine, TlsSuite::kAes128Gcm, traffic(1), traffic(2), 0);
   std::string outcome;
   std::vector<std::byte> waiting;
   for (std::size_t at = 0; at < wire.size(); at += piece_bytes) {
@@ -65,7 +65,7 @@ std::vector<std::byte> sealed(TlsEngine& engine, Bytes script) {
                 wire.data() + at);
     if (type == TlsContent::kHandshake && size >= 5 &&
         content[0] == static_cast<std::byte>(kTlsKeyUpdate)) {
-      engine.advance(TlsSuite::kAes128Gcm, write.secret);
+      write.secret = engine.advance(TlsSuite::kAes128Gcm, write.secret);
       write.sequence = 0;
     }
     script = script.subspan(3 + size);

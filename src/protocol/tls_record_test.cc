@@ -2,7 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
+#include <list>
+#include <memory_resource>
 #include <random>
 #include <string>
 #include <type_traits>
@@ -89,10 +92,10 @@ struct Ends {
   TlsTraffic server{secret_of_hex(kServerSecret), 0};
   TlsEngine engine;
   TlsRecords of_client(std::uint8_t code = 0) {
-    return {TlsSuite::kAes128Gcm, server, client, code};
+    return {engine, TlsSuite::kAes128Gcm, server, client, code};
   }
   TlsRecords of_server(std::uint8_t code = 0) {
-    return {TlsSuite::kAes128Gcm, client, server, code};
+    return {engine, TlsSuite::kAes128Gcm, client, server, code};
   }
 };
 
@@ -134,32 +137,35 @@ TEST(TlsRecords, AreMovedWithoutAnythingStayingBehind) {
   Ends ends;
   TlsRecords server = ends.of_server();
   TlsRecords elsewhere = std::move(server);
-  const auto* left = reinterpret_cast<const std::byte*>(&server);  // NOLINT(bugprone-use-after-move)
-  for (std::size_t i = 0; i < 112; ++i) EXPECT_EQ(left[i], std::byte{0});
+  const auto* left =
+      reinterpret_cast<const std::byte*>(&server);  // NOLINT(bugprone-use-after-move)
+  for (std::size_t i = 0; i < sizeof server; ++i) EXPECT_EQ(left[i], std::byte{0});
   EXPECT_FALSE(server.is_alive());
   EXPECT_TRUE(elsewhere.is_alive());
   elsewhere.end(ends.engine);
   const auto* ended = reinterpret_cast<const std::byte*>(&elsewhere);
-  for (std::size_t i = 0; i < 112; ++i) EXPECT_EQ(ended[i], std::byte{0});
+  for (std::size_t i = 0; i < sizeof server; ++i) EXPECT_EQ(ended[i], std::byte{0});
 }
 
 TEST(TlsEngine, ForgetsTheKeysOfAConnectionThatIsGone) {
-  for (const std::size_t kept : {std::size_t{0}, TlsEngine::kKeptDefault}) {
-    TlsEngine engine(kept);
-    const TlsSecret secret = secret_of_hex(kServerSecret);
-    std::uint64_t sequence = 0;
-    const auto seal = [&] {
-      std::array<std::byte, kTlsOverheadBytes> out;
-      engine.seal(TlsSuite::kAes128Gcm, secret, sequence++, TlsContent::kApplicationData, {}, 0,
-                  out.data());
-    };
-    for (int i = 0; i < 5; ++i) seal();
-    const std::uint64_t before = engine.derivations();
-    seal();
-    ASSERT_EQ(engine.derivations(), before) << "the key is at hand";
-    engine.forget(TlsSuite::kAes128Gcm, secret);
-    seal();
-    EXPECT_GT(engine.derivations(), before);
+  for (const TlsSuite suite : {TlsSuite::kAes128Gcm, TlsSuite::kAes256Gcm}) {
+    for (const std::size_t kept : {std::size_t{0}, TlsEngine::kKeptDefault}) {
+      TlsEngine engine(kept);
+      TlsSecret secret = secret_of_hex(kServerSecret);
+      if (suite == TlsSuite::kAes256Gcm) secret.back() = std::byte{1};
+      std::uint64_t sequence = 0;
+      const auto seal = [&] {
+        std::array<std::byte, kTlsOverheadBytes> out;
+        engine.seal(suite, secret, sequence++, TlsContent::kApplicationData, {}, 0, out.data());
+      };
+      for (int i = 0; i < 5; ++i) seal();
+      const std::uint64_t before = engine.derivations();
+      seal();
+      ASSERT_EQ(engine.derivations(), before) << "the key is at hand";
+      engine.forget(suite, secret);
+      seal();
+      EXPECT_GT(engine.derivations(), before);
+    }
   }
 }
 
@@ -201,8 +207,8 @@ TEST(TlsRecords, OfManyConnectionsShareAnEngineInAnyOrder) {
         one.secret[b] = static_cast<std::byte>(random());
         other.secret[b] = static_cast<std::byte>(random());
       }
-      senders.emplace_back(suite, one, other, 0);
-      receivers.emplace_back(suite, other, one, 0);
+      senders.emplace_back(engine, suite, one, other, 0);
+      receivers.emplace_back(engine, suite, other, one, 0);
     }
     for (int round = 0; round < 2000; ++round) {
       const std::size_t i = random() % (round < 1000 ? 3 : senders.size());
@@ -294,11 +300,95 @@ TEST(TlsRecords, ChangeKeysBeforeTheirLimit) {
   EXPECT_LT(server.write_sequence(), 10u) << "a new key begins at zero";
 }
 
+TEST(TlsRecords, RefuseAPeerThatNeverChangesItsKeys) {
+  for (const bool is_last : {false, true}) {
+    Ends ends;
+    ends.client.sequence = TlsRecords::kSequenceMax - (is_last ? 0 : 1);
+    TlsRecords server = ends.of_server();
+    std::vector<std::byte> wire(100);
+    const Bytes text = as_bytes("x");
+    wire.resize(ends.engine.seal(TlsSuite::kAes128Gcm, ends.client.secret, ends.client.sequence,
+                                 TlsContent::kApplicationData, {&text, 1}, 0, wire.data()));
+    const Heard heard = hear(server, ends.engine, wire);
+    EXPECT_EQ(heard.text, is_last ? "" : "x");
+    EXPECT_EQ(heard.end, is_last ? Kind::kFailed : Kind::kMore);
+  }
+}
+
+// Memory that can be looked through.
+class Watched final : public std::pmr::memory_resource {
+ public:
+  bool has(Bytes wanted) const {
+    return std::ranges::any_of(chunks_, [&](const std::vector<std::byte>& chunk) {
+      return !std::ranges::search(chunk, wanted).empty();
+    });
+  }
+  std::size_t bytes() const {
+    std::size_t sum = 0;
+    for (const auto& chunk : chunks_) sum += chunk.size();
+    return sum;
+  }
+
+ private:
+  void* do_allocate(std::size_t bytes, std::size_t /*alignment*/) override {
+    return chunks_.emplace_back(bytes).data();
+  }
+  void do_deallocate(void* memory, std::size_t /*bytes*/, std::size_t /*alignment*/) override {
+    std::erase_if(chunks_, [memory](const auto& chunk) { return chunk.data() == memory; });
+  }
+  bool do_is_equal(const std::pmr::memory_resource& other) const noexcept override {
+    return this == &other;
+  }
+  std::list<std::vector<std::byte>> chunks_;
+};
+
+TEST(TlsRecords, KeepWhatIsLongerInTheEnginesMemoryUntilTheyEnd) {
+  Watched memory;
+  TlsEngine engine(4, &memory);
+  TlsTraffic read, write;
+  for (std::size_t i = 0; i < kTlsSecretBytesMax; ++i) {
+    read.secret[i] = static_cast<std::byte>(i + 1);
+    write.secret[i] = static_cast<std::byte>(i + 101);
+  }
+  const auto tail = [](const TlsTraffic& one) { return Bytes(one.secret).last(16); };
+  const auto many = [&](TlsSuite suite) {
+    std::vector<TlsRecords> result;
+    for (int i = 0; i < 5000; ++i) result.emplace_back(engine, suite, read, write, 0);
+    return result;
+  };
+  const auto end_all = [&](std::vector<TlsRecords>& all) {
+    for (TlsRecords& one : all) one.end(engine);
+  };
+  const std::size_t empty = memory.bytes();
+  auto first = many(TlsSuite::kAes128Gcm);
+  end_all(first);
+  EXPECT_EQ(memory.bytes(), empty) << "SHA-256's have none";
+
+  auto second = many(TlsSuite::kAes256Gcm);
+  const std::size_t taken = memory.bytes();
+  EXPECT_GE(taken, 5000 * sizeof(TlsSecretTails));
+  EXPECT_TRUE(memory.has(tail(read)) && memory.has(tail(write)));
+  TlsRecords moved = std::move(second.back());
+  EXPECT_EQ(sealed(moved, engine, "x").size(), 1 + kTlsOverheadBytes);
+  moved.update_keys(false);
+  sealed(moved, engine, "x");
+  end_all(second);
+  EXPECT_TRUE(memory.has(tail(read))) << "one lives elsewhere";
+  EXPECT_FALSE(memory.has(tail(write))) << "and has another by now";
+  moved.end(engine);
+  EXPECT_FALSE(memory.has(tail(read)));
+
+  auto third = many(TlsSuite::kAes256Gcm);
+  EXPECT_EQ(memory.bytes(), taken) << "it is used again";
+  third.clear();
+  EXPECT_FALSE(memory.has(tail(read)) || memory.has(tail(write))) << "without an end, too";
+}
+
 TEST(TlsRecords, AskThePeerForNewKeysAtTheSameLimit) {
   Ends ends;
   ends.client.sequence = traits_of(TlsSuite::kAes128Gcm).records_per_key_max - 1;
   TlsRecords server = ends.of_server();
-  TlsRecords client(TlsSuite::kAes128Gcm, ends.server, ends.client, 0);
+  TlsRecords client(ends.engine, TlsSuite::kAes128Gcm, ends.server, ends.client, 0);
   // One that does not keep the limit itself.
   std::vector<std::byte> wire(100);
   const Bytes text = as_bytes("x");

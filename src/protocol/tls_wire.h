@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string_view>
 
 namespace holdfast::protocol {
@@ -66,19 +67,36 @@ inline constexpr std::size_t kTlsSuites = 3;
 inline constexpr std::size_t kTlsSecretBytesMax = 48;
 using TlsSecret = std::array<std::byte, kTlsSecretBytesMax>;
 
+// The same where it lies in two pieces: what every suite has, and what SHA-384 has beyond that.
+inline constexpr std::size_t kTlsSecretHeadBytes = 32;
+inline constexpr std::size_t kTlsSecretTailBytes = kTlsSecretBytesMax - kTlsSecretHeadBytes;
+using TlsSecretHead = std::array<std::byte, kTlsSecretHeadBytes>;
+using TlsSecretTail = std::array<std::byte, kTlsSecretTailBytes>;
+inline constexpr TlsSecretTail kTlsNoTail{};
+struct TlsSecretView {
+  std::span<const std::byte, kTlsSecretHeadBytes> head;
+  std::span<const std::byte, kTlsSecretTailBytes> tail;
+  TlsSecretView(const TlsSecret& whole)
+      : head(whole.data(), kTlsSecretHeadBytes),
+        tail(whole.data() + kTlsSecretHeadBytes, kTlsSecretTailBytes) {}
+  TlsSecretView(const TlsSecretHead& a_head, const TlsSecretTail& a_tail)
+      : head(a_head), tail(a_tail) {}
+};
+
 struct TlsSuiteTraits {
   std::uint16_t wire;
   const char* cipher;  // OpenSSL's name
   TlsDigest digest;
   std::uint8_t key_bytes;
   std::uint8_t secret_bytes;  // the digest's
-  // 5.5: AES-GCM bears 2^24.5 full records under one key; ChaCha20 more than can be counted.
-  std::uint64_t records_per_key_max;
+  // 5.5: AES-GCM bears 2^24.5 full records under one key; ChaCha20 more than can be counted, and
+  // gets new keys while 32 bits still count them.
+  std::uint32_t records_per_key_max;
 };
 inline constexpr std::array<TlsSuiteTraits, kTlsSuites> kTlsSuiteTraits = {{
     {0x1301, "AES-128-GCM", TlsDigest::kSha256, 16, 32, 1 << 24},
     {0x1302, "AES-256-GCM", TlsDigest::kSha384, 32, 48, 1 << 24},
-    {0x1303, "ChaCha20-Poly1305", TlsDigest::kSha256, 32, 32, std::uint64_t{1} << 62},
+    {0x1303, "ChaCha20-Poly1305", TlsDigest::kSha256, 32, 32, std::uint32_t{1} << 31},
 }};
 inline constexpr const TlsSuiteTraits& traits_of(TlsSuite suite) {
   return kTlsSuiteTraits[static_cast<std::size_t>(suite)];

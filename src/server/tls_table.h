@@ -1,6 +1,6 @@
 #pragma once
 
-// The TLS side of a worker's connections: 128 bytes for each, by descriptor number, in memory that
+// The TLS side of a worker's connections: 96 bytes for each, by descriptor number, in memory that
 // is kept out of core dumps and of swap. Only the pages of peers that came through a TLS listener
 // are touched.
 
@@ -38,7 +38,11 @@ class TlsTable {
   }
   bool is_locked() const { return memory_.is_locked(); }
 
-  protocol::TlsEngine engine;
+ private:
+  net::SecretResource secrets_;  // what the rows have elsewhere
+
+ public:
+  protocol::TlsEngine engine{protocol::TlsEngine::kKeptDefault, &secrets_};
   std::vector<std::byte> scratch;  // where a record lies that came in pieces
   std::vector<Bytes> pieces;       // of one peer, to be sealed
   std::deque<int> waiting;         // for their handshake; those that left are still listed
