@@ -262,7 +262,7 @@ constexpr std::array kTable = {
     OptionRow{
         "tls-detach", kTls, Choice{&ServeSettings::tls_detach, kOffOnWords},
         "Take connections of TLS 1.3 over from OpenSSL after their handshake. off: 14 KiB each in "
-        "place of 128 bytes (docs/security.md says why one might).",
+        "place of 96 bytes (docs/security.md says why one might).",
         ""},
     OptionRow{
         "tls-attached-max", kTls,
