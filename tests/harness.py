@@ -24,12 +24,14 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 HOLDFAST = os.environ.get("HOLDFAST", str(ROOT / "build/release/holdfast"))
 IO = os.environ.get("HOLDFAST_TEST_IO", "auto")
 SANITIZED = bool(os.environ.get("HOLDFAST_SANITIZE"))  # then memory tells nothing, and time little
+SLOWNESS = 3 if SANITIZED else 1  # so many times as long may a test take, in ctest too
+PATIENCE = 20 * SLOWNESS  # seconds for what has to come: a machine may stand still for some of them and the server be right
 HOST = "127.0.0.7"  # away from 127.0.0.1, whose ephemeral ports collide with fixed ones under load
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 
 
-def eventually(condition, seconds=5.0, message="it did not come true"):
+def eventually(condition, seconds=PATIENCE, message="it did not come true"):
     """Waits until condition() is true and returns its value."""
     deadline = time.monotonic() + seconds
     while True:
@@ -50,7 +52,7 @@ def with_descriptors(soft, hard=None):
     return limit
 
 
-def run(*arguments, timeout=60, env=None, preexec_fn=None):
+def run(*arguments, timeout=60 * SLOWNESS, env=None, preexec_fn=None):
     """Runs the program to its end."""
     return subprocess.run(
         [HOLDFAST, *map(str, arguments)],
@@ -66,7 +68,7 @@ def run(*arguments, timeout=60, env=None, preexec_fn=None):
 class Server:
     """A `holdfast serve` on ports of the kernel's choice; ready when the constructor returns. Use it in a with statement."""
 
-    def __init__(self, *arguments, env=None, preexec_fn=None, io=IO, ready_seconds=20, listen=f"{HOST}:0"):
+    def __init__(self, *arguments, env=None, preexec_fn=None, io=IO, ready_seconds=PATIENCE, listen=f"{HOST}:0"):
         self.process = subprocess.Popen(
             [HOLDFAST, "serve", "--admin", f"{HOST}:0", "--io", io, "--log-format", "json"]
             + (["--listen", listen] if listen else [])
@@ -111,7 +113,7 @@ class Server:
             self._lines.put(line)
         self._lines.put(None)
 
-    def wait_for_log(self, message, seconds=10):
+    def wait_for_log(self, message, seconds=PATIENCE):
         """The next line whose message begins so."""
         deadline = time.monotonic() + seconds
         while True:
@@ -127,18 +129,18 @@ class Server:
     def signal(self, number):
         self.process.send_signal(number)
 
-    def wait(self, seconds=20):
+    def wait(self, seconds=PATIENCE):
         """The exit code."""
         return self.process.wait(seconds)
 
     def end(self):
         """Ends it at once, whatever it does. One that was built with sanitizers may first look for what it leaked."""
         if SANITIZED and self.process.poll() is None:
-            self.process.terminate()
-            time.sleep(0.05)
-            self.process.terminate()  # the second one cuts the drain short
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self.process.wait(20)
+            for pause in (0.05, *[1] * PATIENCE):
+                self.process.terminate()  # the second one cuts the drain short; two that are seen together are one
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self.process.wait(pause)
+                    break
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
@@ -156,7 +158,7 @@ class Server:
 
     def get(self, path):
         """(status, body) from the operator's listener."""
-        connection = http.client.HTTPConnection(*self.admin, timeout=10)
+        connection = http.client.HTTPConnection(*self.admin, timeout=PATIENCE)
         with contextlib.closing(connection):
             connection.request("GET", path)
             response = connection.getresponse()
@@ -213,7 +215,7 @@ class Response:
             self.headers[name.strip().lower()] = value.strip()
 
 
-def connect(address, timeout=10, source=None):
+def connect(address, timeout=PATIENCE, source=None):
     peer = socket.create_connection(address, timeout=timeout, source_address=(source, 0) if source else None)
     peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return peer
@@ -227,7 +229,7 @@ def read_until_closed(peer):
     return data
 
 
-def exchange(address, request, timeout=10):
+def exchange(address, request, timeout=PATIENCE):
     """Sends bytes, reads until the server closes; the answer, whose status is None where there was none."""
     with connect(address, timeout) as peer:
         peer.sendall(request)
@@ -276,7 +278,7 @@ def frame(opcode, payload=b"", fin=True, mask=b"\x11\x22\x33\x44", rsv=0, length
 class Peer:
     """A WebSocket client that sends exactly what it is told, right or wrong."""
 
-    def __init__(self, server, path="/", timeout=10, extra="", source=None):
+    def __init__(self, server, path="/", timeout=PATIENCE, extra="", source=None):
         self.socket = connect(server.address, timeout, source)
         self.buffer = b""
         key = base64.b64encode(os.urandom(16)).decode()
