@@ -11,10 +11,11 @@ import signal
 import ssl
 import subprocess
 import tempfile
+import threading
 import time
 import unittest
 
-from harness import BINARY, HOST, ROOT, SANITIZED, TEXT, Peer, Response, Server, connect, eventually, frame, upgrade_request
+from harness import BINARY, HOST, PATIENCE, ROOT, SANITIZED, SLOWNESS, TEXT, Peer, Response, Server, connect, eventually, frame, upgrade_request
 
 FOLDER = tempfile.TemporaryDirectory(prefix="holdfast_tls_")
 UPGRADED = b"HTTP/1.1 101"
@@ -84,31 +85,68 @@ class SecurePeer(Peer):
         assert answer == payload, "another echo"
 
 
-def s_client(server, talk, *arguments, pause=0.3):
-    """What openssl s_client printed; `talk` is typed into it, with pauses."""
-    process = subprocess.Popen(
-        ["openssl", "s_client", "-connect", "%s:%d" % server.address, "-CAfile", CERT, *arguments],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    )
+GET = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+# What s_client and gnutls-cli show when they have taken a piece.
+SHOWN_FOR = {
+    GET: b"HTTP/1.1 426",
+    b"K\n": b"KEYUPDATE",
+    b"k\n": b"KEYUPDATE",
+    b"R\n": b"no renegotiation",
+    b"Q\n": b"DONE",
+    b"^rekey^\n": b"Rekey was completed",
+}
+
+
+def typed_into(command, talk):
+    """What a program printed. Each piece of `talk` is typed alone, when the one before was taken: a command must not end another piece."""
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    shown = bytearray()
+
+    def read():
+        while piece := os.read(process.stdout.fileno(), 65536):
+            shown.extend(piece)
+
+    reader = threading.Thread(target=read, daemon=True)
+    reader.start()
     try:
         for piece in talk:
-            time.sleep(pause)
+            sign = SHOWN_FOR[piece]
+            before = shown.count(sign)
             with contextlib.suppress(BrokenPipeError):  # it may have left
                 process.stdin.write(piece)
                 process.stdin.flush()
-        time.sleep(pause)
+            try:
+                eventually(lambda: shown.count(sign) > before or not reader.is_alive())
+            except AssertionError:
+                raise AssertionError(f"{piece} was not taken:\n{shown.decode('utf-8', 'replace')}") from None
         with contextlib.suppress(BrokenPipeError):
             process.stdin.close()
-        return process.stdout.read().decode("utf-8", "replace")
+        reader.join(PATIENCE)
+        return shown.decode("utf-8", "replace")
     finally:
         process.kill()
         process.wait()
+        reader.join()
         process.stdout.close()
 
 
-GET = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+def s_client(server, talk, *arguments):
+    return typed_into(["openssl", "s_client", "-connect", "%s:%d" % server.address, "-CAfile", CERT, *arguments], talk)
+
+
+def hang_up(server, message):
+    """Sends SIGHUP; the line that it brings. That a file has changed may be seen before it, and told as well."""
+    server.signal(signal.SIGHUP)
+    while (line := server.wait_for_log(message)).get("cause") != "SIGHUP":
+        pass
+    return line
+
+
+def replace(path, text):
+    """Writes a file that is watched: it is never seen half written."""
+    new = pathlib.Path(f"{path}.new")
+    new.write_text(text)
+    new.replace(path)
 
 
 class Clients(unittest.TestCase):
@@ -131,7 +169,7 @@ class Clients(unittest.TestCase):
                 env={**os.environ, "HOLDFAST_URL": "wss" + server.url.removeprefix("ws"), "NODE_EXTRA_CA_CERTS": CERT},
                 capture_output=True,
                 text=True,
-                timeout=90,
+                timeout=90 * SLOWNESS,
                 check=False,
             )
             self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
@@ -140,7 +178,7 @@ class Clients(unittest.TestCase):
     def test_curl_gets_and_verifies(self):
         with tls_server() as server:
             url = "https://%s:%d/" % server.address
-            done = subprocess.run(["curl", "-sSi", "--cacert", CERT, url, url], capture_output=True, text=True, timeout=20, check=False)
+            done = subprocess.run(["curl", "-sSi", "--cacert", CERT, url, url], capture_output=True, text=True, timeout=PATIENCE, check=False)
             self.assertEqual(done.stdout.count("HTTP/1.1 426"), 2, done.stdout + done.stderr)
 
     def test_s_client_updates_keys_in_both_directions(self):
@@ -159,24 +197,10 @@ class Clients(unittest.TestCase):
     @unittest.skipUnless(shutil.which("gnutls-cli"), "gnutls-cli is not installed (scripts/bootstrap --tests does it)")
     def test_gnutls_updates_keys(self):
         with tls_server() as server:
-            process = subprocess.Popen(
+            shown = typed_into(
                 ["gnutls-cli", "--inline-commands", "--x509cafile", CERT, "--verify-hostname", "localhost", "-p", str(server.address[1]), HOST],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
+                [GET, b"^rekey^\n", GET, b"^rekey^\n", b"^rekey^\n", GET],
             )
-            try:
-                for line in (GET, b"^rekey^\n", GET, b"^rekey^\n", b"^rekey^\n", GET):
-                    time.sleep(0.2)
-                    process.stdin.write(line)
-                    process.stdin.flush()
-                time.sleep(0.3)
-                process.stdin.close()
-                shown = process.stdout.read().decode("utf-8", "replace")
-            finally:
-                process.kill()
-                process.wait()
-                process.stdout.close()
             self.assertEqual(shown.count("HTTP/1.1 426"), 3, shown)
             self.assertEqual(server.metric("holdfast_tls_failed_total"), 0)
             self.assertEqual(server.metric("holdfast_tls_unexpected_total"), 0)
@@ -193,7 +217,7 @@ class Clients(unittest.TestCase):
                 ["java", f"-Djava.security.properties={limits}", "-XX:TieredStopAtLevel=1", ROOT / "tests/TlsClient.java", host, str(port), CERT],
                 capture_output=True,
                 text=True,
-                timeout=60,
+                timeout=60 * SLOWNESS,
                 check=False,
             )
             if "NoClassDefFoundError" in done.stderr or "compiler" in done.stderr:
@@ -212,7 +236,7 @@ class Clients(unittest.TestCase):
                 env={**os.environ, "GO111MODULE": "off", "GOFLAGS": "", "GOPROXY": "off", "GOCACHE": str(pathlib.Path(FOLDER.name) / "go")},
                 capture_output=True,
                 text=True,
-                timeout=100,
+                timeout=100 * SLOWNESS,
                 check=False,
             )
             self.assertEqual(done.stdout.strip(), "16 answers", done.stdout + done.stderr)
@@ -232,7 +256,9 @@ class Full(unittest.TestCase):
             self.assertEqual(server.metric("holdfast_refused_total", reason="connections_max"), 1)
 
     def test_a_server_without_descriptors_alerts(self):
-        with tls_server() as server, SecurePeer(server) as held, contextlib.ExitStack() as waiting:
+        # Nobody's time is up while the holes are filled.
+        server = tls_server("--handshake-timeout", "5m", "--ping-interval", "off")
+        with server, SecurePeer(server) as held, contextlib.ExitStack() as waiting:
             table = max(int(one.name) for one in pathlib.Path("/proc").glob(f"{server.process.pid}/task/*/fd/*"))
             before = resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE)
             resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, (table + 1, before[1]))
@@ -279,14 +305,12 @@ class Sessions(unittest.TestCase):
         with tls_server(cert=cert, key=key) as server, SecurePeer(server, context=client_context(cert)) as old:
             first = pathlib.Path(cert).read_text()
             certificate("reloaded")
-            server.signal(signal.SIGHUP)
-            server.wait_for_log("certificates reloaded")
+            hang_up(server, "certificates reloaded")
             with SecurePeer(server, context=client_context(cert)) as new:
                 new.echo(b"new")
                 self.assertNotEqual(ssl.DER_cert_to_PEM_cert(new.socket.getpeercert(True)).strip(), first.strip())
             pathlib.Path(cert).write_text("nonsense")
-            server.signal(signal.SIGHUP)
-            self.assertIn("reloaded.cert", server.wait_for_log("certificates not reloaded")["message"])
+            self.assertIn("reloaded.cert", hang_up(server, "certificates not reloaded")["message"])
             unchecked = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
             unchecked.check_hostname, unchecked.verify_mode = False, ssl.CERT_NONE
             with SecurePeer(server, context=unchecked) as still:
@@ -300,14 +324,14 @@ class Sessions(unittest.TestCase):
             self.assertAlmostEqual(term - time.time(), 2 * 86400, delta=300)
             self.assertRegex(server.wait_for_log("certificate expires")["message"], "in [12] days")
             good = pathlib.Path(key).read_text()
-            pathlib.Path(key).write_text(pathlib.Path(KEY).read_text())
+            replace(key, pathlib.Path(KEY).read_text())
             self.assertIn("another certificate's", server.wait_for_log("certificates not reloaded")["message"])
             self.assertEqual(server.metric("holdfast_tls_reload_failures_total"), 1)
-            pathlib.Path(key).write_text(good)
+            replace(key, good)
             server.wait_for_log("certificates reloaded")
             request = subprocess.run(["openssl", "req", "-new", "-key", key, "-subj", "/CN=watched"], capture_output=True, check=True).stdout
             sign = ["openssl", "x509", "-req", "-signkey", key, "-days", "-1"]
-            pathlib.Path(cert).write_bytes(subprocess.run(sign, input=request, capture_output=True, check=True).stdout)
+            replace(cert, subprocess.run(sign, input=request, capture_output=True, check=True).stdout.decode())
             self.assertIn("has expired", server.wait_for_log("certificates not reloaded")["message"])
             old.echo(b"nothing of this was mine")
             self.assertIn("watched.cert", str(server.stats()["certificates"]))
@@ -339,19 +363,16 @@ class Sessions(unittest.TestCase):
             # A new key in front: tickets of the old one are good as long as it stands behind.
             second = ticket_key()
             keys.write_text(second + first)
-            other.signal(signal.SIGHUP)
-            other.wait_for_log("certificates reloaded")
+            hang_up(other, "certificates reloaded")
             self.assertTrue(comes_back(other, session)[0])
             _, newer = comes_back(other, None)
             self.assertFalse(comes_back(one, newer)[0])
             keys.write_text(second)
-            other.signal(signal.SIGHUP)
-            other.wait_for_log("certificates reloaded")
+            hang_up(other, "certificates reloaded")
             self.assertFalse(comes_back(other, session)[0])
             self.assertTrue(comes_back(other, newer)[0])
             keys.write_text("no key\n")
-            other.signal(signal.SIGHUP)
-            self.assertIn("line 1", other.wait_for_log("certificates not reloaded")["message"])
+            self.assertIn("line 1", hang_up(other, "certificates not reloaded")["message"])
             self.assertTrue(comes_back(other, newer)[0])
 
 
