@@ -11,13 +11,20 @@ from pusher_peers import *
 TEXT_OF_DOCS = (ROOT / "docs/pusher.md").read_text()
 APP_OF_DOCS = {"id": "1", "key": "a-public-key", "secret": "a-long-secret"}
 
-# Runs each snippet of the arguments beside an application's server, whose event they all wait for; prints what they print.
+# Runs each snippet of the arguments beside an application's server, whose event they all wait for; prints what they print. Snippets do not
+# tell when they are subscribed: the server does.
 RUNNER = r"""
 const [host, port, snippets] = [process.argv[1], process.argv[2], JSON.parse(process.argv[3])];
 const PusherJs = require("pusher-js/dist/node/pusher.js");
+let said = 0;
+const say = (...what) => (++said, console.log(...what));
+// On the deadline it goes on: what was said until then tells more.
+const until = async (isSo) => {
+  for (const end = Date.now() + Number(process.argv[4]) * 1000; !(await isSo()) && Date.now() < end; ) await new Promise((resolve) => setTimeout(resolve, 20));
+};
 const run = async (name, more = {}) => {
   const code = snippets[name].replaceAll("ws.example.com", host).replaceAll("8080", port);
-  const names = { console: { log: (...what) => console.log(name, ...what) }, ...more };
+  const names = { console: { log: (...what) => say(name, ...what) }, ...more };
   const AsyncFunction = (async () => {}).constructor;
   return new AsyncFunction(...Object.keys(names), code)(...Object.values(names));
 };
@@ -28,16 +35,19 @@ const run = async (name, more = {}) => {
   await run("plain", { WebSocket: require("ws") });
   snippets.echo = "return " + snippets.echo;
   const echo = await run("echo", { Echo });
-  echo.channel("news").listen(".headline", (data) => console.log("echo", data.title));
-  await new Promise((resolve) => echo.channel("news").subscribed(resolve));
-  await new Promise((resolve) => setTimeout(resolve, 300));
-  await run("node", { Pusher: require("pusher") });
-  const pusher = new (require("pusher"))({ appId: "1", key: "a-public-key", secret: "a-long-secret" });
+  echo.channel("news").listen(".headline", (data) => say("echo", data.title));
+  const Pusher = require("pusher");
+  const application = { appId: "1", key: "a-public-key", secret: "a-long-secret", host, port, useTLS: false };
+  const news = { path: "/channels/news", params: { info: "subscription_count" } };
+  await until(async () => (await (await new Pusher(application).get(news)).json()).subscription_count === 3);
+  await run("node", { Pusher });
+  const pusher = new Pusher({ appId: "1", key: "a-public-key", secret: "a-long-secret" });
   snippets.stream += "; return [path, query];";
   const [path, query] = await run("stream", { pusher });
   const answer = await fetch(`http://${host}:${port}${path}?${query}`);
-  console.log("stream", answer.status, answer.headers.get("content-type"));
-  await new Promise((resolve) => setTimeout(resolve, 300));
+  say("stream", answer.status, answer.headers.get("content-type"));
+  await until(() => said >= 4);
+  await new Promise((resolve) => setTimeout(resolve, 100)); // for what should not come
   process.exit();
 })();
 """
@@ -69,7 +79,7 @@ class Docs(unittest.TestCase):
             "node": block("js", "await pusher.trigger"),
             "stream": block("js", "createSignedQueryString"),
         }
-        done = subprocess.run(["node", "-e", RUNNER, HOST, str(server.address[1]), json.dumps(snippets)], cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
+        done = subprocess.run(["node", "-e", RUNNER, HOST, str(server.address[1]), json.dumps(snippets), str(PATIENCE)], cwd=ROOT, capture_output=True, text=True, timeout=3 * PATIENCE, check=False)
         self.assertEqual(sorted(done.stdout.splitlines()), ["echo It works", "page It works", "plain It works", "stream 200 text/event-stream"], done.stderr)
 
     def test_what_a_terminal_is_told_to_do_works(self):
@@ -79,10 +89,10 @@ class Docs(unittest.TestCase):
             client.join("news")
             address = "%s:%d" % server.address
             script = block("sh", "openssl dgst").replace("ws.example.com:8080", address)
-            self.assertEqual(subprocess.run(["sh", "-c", script], capture_output=True, text=True, timeout=20, check=True).stdout, "{}")
+            self.assertEqual(subprocess.run(["sh", "-c", script], capture_output=True, text=True, timeout=PATIENCE, check=True).stdout, "{}")
             publish = next(line for line in block("sh", "holdfast reload").splitlines() if line.startswith("holdfast publish"))
             script = f'holdfast() {{ "{HOLDFAST}" "$@" --server {address}; }}; {publish}'
-            subprocess.run(["sh", "-c", script], capture_output=True, timeout=20, check=True)
+            subprocess.run(["sh", "-c", script], capture_output=True, timeout=PATIENCE, check=True)
             for _ in range(2):
                 heard = client.hear()
                 self.assertEqual((heard["event"], heard["data"]), ("headline", '{"title":"It works"}'))
@@ -92,9 +102,9 @@ class Docs(unittest.TestCase):
             first, then = block("sh", "holdfast subscribe").split("&\n")
             named = f'holdfast() {{ "{HOLDFAST}" "$@" --server %s:%d; }}\n' % server.address
             listener = subprocess.Popen(["sh", "-c", named + first + "--count 1"], stdout=subprocess.PIPE, text=True)
-            eventually(lambda: server.metric("holdfast_app_subscriptions", kind="public") == 1, 10)
-            subprocess.run(["sh", "-c", named + then], capture_output=True, timeout=20, check=True)
-            self.assertEqual(listener.communicate(timeout=20)[0], 'news\theadline\t{"title":"It works"}\n')
+            eventually(lambda: server.metric("holdfast_app_subscriptions", kind="public") == 1)
+            subprocess.run(["sh", "-c", named + then], capture_output=True, timeout=PATIENCE, check=True)
+            self.assertEqual(listener.communicate(timeout=PATIENCE)[0], 'news\theadline\t{"title":"It works"}\n')
 
     def test_every_setting_of_an_app_is_told_of(self):
         source = (ROOT / "src/commands/apps_file.cc").read_text()
