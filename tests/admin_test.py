@@ -12,7 +12,7 @@ from harness import *
 class Admin(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.server = Server("--workers", 2, "--connections-max", 1000)
+        cls.server = Server("--workers", 2, "--connections-max", 1000, "--ping-interval", "off")  # the peers answer none
         cls.peers = [Peer(cls.server, "/echo") for _ in range(20)]
 
     @classmethod
@@ -210,7 +210,7 @@ class Off(unittest.TestCase):
             self.assertIn(" ready ", line)
             self.assertIn("admin=off", line)
             process.send_signal(signal.SIGTERM)
-            self.assertEqual(process.wait(10), 0)
+            self.assertEqual(process.wait(PATIENCE), 0)
         finally:
             process.kill()
             process.communicate()

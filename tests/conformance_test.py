@@ -13,7 +13,7 @@ import unittest
 import zlib
 
 from conformance_cases import read_cases, read_requests
-from harness import BINARY, CLOSE, IO, PING, SANITIZED, Response, Server, frame, upgrade_request
+from harness import BINARY, CLOSE, IO, PATIENCE, PING, SANITIZED, Response, Server, frame, upgrade_request
 
 SERVERS = {
     "default": (),
@@ -22,7 +22,6 @@ SERVERS = {
     "deflate takeover": ("--deflate", "takeover"),
     "large": ("--message-bytes-max", "16MiB", "--fragments-max", 65536, "--queue-bytes-max", "64MiB"),
 }
-PATIENCE = 60 if SANITIZED else 20  # seconds for one dialogue
 END_SECONDS_MAX = 1.0  # from the server's Close to its end of TCP
 PAUSE = 0.004  # between pieces, so that each arrives alone
 AT_ONCE = 200
@@ -241,7 +240,7 @@ class Conformance(unittest.TestCase):
         cls.cases = [case for case in read_cases() if case.role == "server"]
         cls.servers = {}
         for name, arguments in SERVERS.items():
-            cls.servers[name] = Server("--workers", 1, "--ping-interval", "off", *arguments)
+            cls.servers[name] = Server("--workers", 1, "--ping-interval", "off", "--handshake-timeout", "2m", "--close-timeout", "1m", *arguments)
             cls.addClassCleanup(cls.servers[name].end)
 
     async def run_all(self, ways, at_once):

@@ -163,7 +163,7 @@ class Offers(unittest.TestCase):
 class Violations(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.server = Server("--workers", 1, "--deflate", "on", "--message-bytes-max", "1MiB", "--close-timeout", "300ms")
+        cls.server = Server("--workers", 1, "--deflate", "on", "--message-bytes-max", "1MiB", "--close-timeout", "1m")
 
     @classmethod
     def tearDownClass(cls):
@@ -236,7 +236,7 @@ class Generator(unittest.TestCase):
     def test_it_offers_compression_and_checks_every_answer(self):
         with Server("--workers", 2, "--deflate", "on") as server:
             done = run("load", server.url + "/echo", "--scenario", "echo", "--connections", 200, "--message-rate", 5,
-                       "--message-bytes", 2000, "--hold", "2s", "--deflate")
+                       "--message-bytes", 2000, "--hold", "4s", "--deflate")
             self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
             self.assertEqual(server.metric("holdfast_deflate_agreed_total"), 200)
             self.assertGreater(server.metric("holdfast_deflated_message_bytes_total"), 200 * 5 * 2000)
@@ -306,7 +306,7 @@ class NodeClient(unittest.TestCase):
                     env={**os.environ, "HOLDFAST_URL": server.url},
                     capture_output=True,
                     text=True,
-                    timeout=90,
+                    timeout=90 * SLOWNESS,
                     check=False,
                 )
                 self.assertEqual(done.returncode, 0, done.stdout + done.stderr)

@@ -29,7 +29,7 @@ def read_answer(peer, buffer=b"", head=False):
 class Edge(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.server = Server("--workers", 1, "--handshake-timeout", "2s", "--head-bytes-max", 2048, "--headers-max", 20,
+        cls.server = Server("--workers", 1, "--handshake-timeout", "2m", "--head-bytes-max", 2048, "--headers-max", 20,
                             "--message-bytes-max", "4KiB", "--queue-bytes-max", "16KiB")
 
     @classmethod
@@ -94,14 +94,13 @@ class Connections(Edge):
         self.ask(b"POST /topics/a HTTP/1.0\r\nConnection: keep-alive\r\nContent-Length: 0\r\n\r\n")
 
     def test_a_connection_without_a_next_request_ends_in_silence(self):
-        before = self.server.metric("holdfast_refused_total", reason="timeout")
-        with connect(self.server.address) as peer:
+        with Server("--workers", 1, "--handshake-timeout", "2s") as server, connect(server.address) as peer:
+            started = time.monotonic()
             peer.sendall(b"POST /topics/a HTTP/1.1\r\nHost: t\r\nContent-Length: 0\r\n\r\n")
             response, rest = read_answer(peer)
-            started = time.monotonic()
             self.assertEqual(rest + read_until_closed(peer), b"")
             self.assertGreater(time.monotonic() - started, 1.5)
-        self.assertEqual(self.server.metric("holdfast_refused_total", reason="timeout"), before)
+            self.assertEqual(server.metric("holdfast_refused_total", reason="timeout"), 0)
 
     def test_who_leaves_between_two_requests_did_nothing_wrong(self):
         before = self.server.metric("holdfast_refused_total", reason="peer_left")
@@ -193,8 +192,9 @@ class Heads(Edge):
 
     def test_every_answer_is_dated(self):
         for request in (b"GET /echo HTTP/1.1\r\nHost: t\r\n\r\n", b"POST /topics/a HTTP/1.1\r\nHost: t\r\nContent-Length: 0\r\n\r\n"):
-            date = email.utils.parsedate_to_datetime(self.ask(request).headers["date"])
-            self.assertLess(abs(date.timestamp() - time.time()), 3)
+            began = time.time()
+            date = email.utils.parsedate_to_datetime(self.ask(request).headers["date"]).timestamp()
+            self.assertTrue(began - 3 < date < time.time() + 3, date)
         self.assertIn("date", exchange(self.server.address, b"nonsense\r\n\r\n").headers)
 
 
@@ -257,7 +257,7 @@ class Expectations(Edge):
             peer.settimeout(0.2)
             with self.assertRaises(TimeoutError):
                 peer.recv(1)
-            peer.settimeout(5)
+            peer.settimeout(PATIENCE)
             peer.sendall(b"hi")
             self.assertEqual(Response(read_until_closed(peer)).status, 202)
 

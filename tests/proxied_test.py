@@ -34,7 +34,7 @@ class UnixFolder:
         self.folder.cleanup()
 
 
-def connect_unix(path, timeout=10):
+def connect_unix(path, timeout=PATIENCE):
     peer = socket.socket(socket.AF_UNIX)
     peer.settimeout(timeout)
     peer.connect(path)
@@ -57,7 +57,7 @@ class ProxyHeader(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.server = Server("--workers", 1, "--listen", f"{HOST}:0,proxy,{HOST}:0,proxy=v1,{HOST}:0,proxy=v2",
-                            "--handshake-timeout", "500ms", "--connections-per-ip-max", 3)
+                            "--handshake-timeout", "2m", "--connections-per-ip-max", 3)
         cls.plain, cls.either, cls.one, cls.two = (Server._parse(text) for text in cls.server.ready["listen"].split(","))
 
     @classmethod
@@ -111,22 +111,22 @@ class ProxyHeader(unittest.TestCase):
         self.assertEqual(exchange(self.plain, line("203.0.113.1") + upgrade_request()).status, 400)
 
     def test_a_header_that_does_not_come_in_time_ends_the_connection(self):
-        before = self.refused("timeout")
-        started = time.monotonic()
-        for start in (b"", b"PROXY TCP4 203."):
-            with connect(self.either) as peer:
-                peer.sendall(start)
-                self.assertEqual(read_until_closed(peer), b"")
-        self.assertLess(time.monotonic() - started, 3)
-        self.assertEqual(self.refused("timeout") - before, 2)
+        with Server("--workers", 1, "--handshake-timeout", "500ms", listen=f"{HOST}:0,proxy") as server:
+            started = time.monotonic()
+            for start in (b"", b"PROXY TCP4 203."):
+                with connect(server.address) as peer:
+                    peer.sendall(start)
+                    self.assertEqual(read_until_closed(peer), b"")
+            self.assertLess(time.monotonic() - started, 5 * SLOWNESS)
+            self.assertEqual(server.metric("holdfast_refused_total", reason="timeout"), 2)
 
     def test_one_deadline_covers_header_and_request(self):
-        with connect(self.either) as peer:
+        with Server("--workers", 1, "--handshake-timeout", "3s", listen=f"{HOST}:0,proxy") as server, connect(server.address) as peer:
             started = time.monotonic()
             time.sleep(0.3)
             peer.sendall(line("203.0.113.1"))
             self.assertEqual(Response(read_until_closed(peer)).status, 408)
-            self.assertLess(time.monotonic() - started, 1.5)
+            self.assertLess(time.monotonic() - started, 8 * SLOWNESS)
 
     def test_limits_count_the_client_and_not_the_balancer(self):
         before = self.refused("per_ip")
@@ -202,16 +202,17 @@ class ForwardedHops(unittest.TestCase):
 class ExactLimits(unittest.TestCase):
     def test_every_address_has_its_own_share(self):
         """A thousand addresses with one connection each, and none is taken for another."""
-        with Server("--workers", 2, "--connections-per-ip-max", 1) as server:
+        # Nobody's time is up while the others come.
+        with Server("--workers", 2, "--connections-per-ip-max", 1, "--handshake-timeout", "5m", "--ping-interval", "off") as server:
             held = []
             for number in range(1000):
                 source = f"127.{number // 200 + 1}.{number % 200}.9"
-                held.append(socket.create_connection(server.address, 10, source_address=(source, 0)))
+                held.append(socket.create_connection(server.address, PATIENCE, source_address=(source, 0)))
             for peer in held:
                 self.assertEqual(open_through(peer), 101)
             for number in (0, 500, 999):
                 source = held[number].getsockname()[0]
-                with socket.create_connection(server.address, 10, source_address=(source, 0)) as peer:
+                with socket.create_connection(server.address, PATIENCE, source_address=(source, 0)) as peer:
                     self.assertEqual(open_through(peer), 503)
             for peer in held:
                 peer.close()
@@ -350,9 +351,9 @@ class Vanished(unittest.TestCase):
         with Server("--workers", 1, "--unsent-timeout", "1s", "--ping-interval", "off") as server:
             with Peer(server, "/topics/gone") as peer, Peer(server, "/topics/other") as healthy:
                 self.vanish(peer.socket)
-                post(server.address, "/topics/gone", b"is anybody there")
                 started = time.monotonic()
-                eventually(lambda: server.metric("holdfast_closed_total", reason="reset") == 1, 10)
+                post(server.address, "/topics/gone", b"is anybody there")
+                eventually(lambda: server.metric("holdfast_closed_total", reason="reset") == 1)
                 self.assertGreater(time.monotonic() - started, 0.5)
                 self.assertEqual(server.connections(), 1)
                 post(server.address, "/topics/other", b"here I am")
