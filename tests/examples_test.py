@@ -9,7 +9,7 @@ import time
 import unittest
 
 import tls_test
-from harness import BINARY, CLOSE, HOLDFAST, HOST, PING, ROOT, TEXT, Peer, Response, connect, eventually, exchange, frame, read_until_closed, upgrade_request
+from harness import BINARY, CLOSE, HOLDFAST, HOST, PATIENCE, PING, ROOT, TEXT, Peer, Response, connect, eventually, exchange, frame, read_until_closed, upgrade_request
 
 EXAMPLES = pathlib.Path(HOLDFAST).parent / "examples"
 
@@ -42,10 +42,10 @@ class Example:
     def end(self):
         """SIGTERM; the exit code."""
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(20)
+        return self.process.wait(PATIENCE)
 
 
-def client(*arguments, timeout=20):
+def client(*arguments, timeout=PATIENCE):
     return subprocess.run([EXAMPLES / "client", *map(str, arguments)], capture_output=True, text=True, timeout=timeout, check=False)
 
 
@@ -122,7 +122,7 @@ class EchoAndClient(unittest.TestCase):
             server.communicate()
 
     def test_a_wrong_option_is_told(self):
-        done = subprocess.run([EXAMPLES / "echo", "nowhere"], capture_output=True, text=True, timeout=20, check=False)
+        done = subprocess.run([EXAMPLES / "echo", "nowhere"], capture_output=True, text=True, timeout=PATIENCE, check=False)
         self.assertEqual(done.returncode, 1)
         self.assertIn("nowhere", done.stderr)
 
@@ -141,7 +141,7 @@ async def answer(peer, *_):
 async def main():
     async with websockets.serve(answer, sys.argv[1], 0, compression=None) as server:
         print(server.sockets[0].getsockname()[1], flush=True)
-        await asyncio.sleep(60)
+        await asyncio.sleep(300)
 
 asyncio.run(main())
 """
@@ -228,39 +228,39 @@ class Ticker(unittest.TestCase):
             with Peer(ticker, "/ticker") as peer:
                 say(peer, "subscribe SYM999")
                 self.assertIn("error", hear(peer))
-                say(peer, "subscribe SYM3")
                 ticks, began = [], time.monotonic()
-                while time.monotonic() - began < 2:
+                say(peer, "subscribe SYM3")
+                while time.monotonic() - began < 2 or len(ticks) <= 2 * 10:  # even a noisy machine tells so many, in some time
                     match = re.fullmatch(r'\{"symbol":"SYM3","price":-?\d+\.\d\d,"tick":(\d+)\}', hear(peer))
                     self.assertTrue(match)
                     ticks.append(int(match[1]))
                 # The price of the subscription may come again with the next publication.
                 self.assertEqual(ticks[1:], sorted(set(ticks[1:])))
                 # The price changes 2,000 times a second; it is told 30 times.
-                self.assertLess(len(ticks), 2 * 31 + 5)
-                self.assertGreater(len(ticks), 2 * 10, "even a noisy machine")
+                self.assertLess(len(ticks), (time.monotonic() - began) * 31 + 5)
                 say(peer, "unsubscribe SYM3")
                 peer.socket.settimeout(1.0)
+                began = time.monotonic()
                 with self.assertRaises(TimeoutError):
-                    for _ in range(40):  # what was on its way
+                    while time.monotonic() - began < PATIENCE:  # what was on its way
                         hear(peer)
             self.assertEqual(ticker.end(), 0)
 
     def test_of_all_symbols_each_comes_conflated_under_its_key(self):
         with Example("ticker", 10, 20000) as ticker:
             with Peer(ticker, "/ticker") as peer:
+                told, began = {}, time.monotonic()
                 say(peer, "subscribe all")
                 for number in range(10):
                     self.assertIn(f'"symbol":"SYM{number}"', hear(peer))
-                told, began = {}, time.monotonic()
-                while time.monotonic() - began < 1:
+                while time.monotonic() - began < 1 or len(told) < 10 or min(map(len, told.values())) <= 8:
                     match = re.fullmatch(r'\{"symbol":"(SYM\d)","price":-?\d+\.\d\d,"tick":(\d+)\}', hear(peer))
                     told.setdefault(match[1], []).append(int(match[2]))
+                seconds = time.monotonic() - began
                 self.assertEqual(len(told), 10)
                 for ticks in told.values():
                     self.assertEqual(ticks, sorted(set(ticks)))
-                    self.assertLess(len(ticks), 31 + 5)
-                    self.assertGreater(len(ticks), 8, "even a noisy machine")
+                    self.assertLess(len(ticks), seconds * 31 + 5)
             self.assertEqual(ticker.end(), 0)
 
 

@@ -36,9 +36,9 @@ class OutOfDescriptors(unittest.TestCase):
             refused = 0
             waiting = []
             for _ in range(600):
-                peer = connect(server.address, 5)
+                peer = connect(server.address)
                 peer.sendall(upgrade_request("/echo"))
-                peer.settimeout(0.05)
+                peer.settimeout(1)
                 try:
                     answer = peer.recv(4096)
                 except (TimeoutError, ConnectionResetError):
@@ -60,13 +60,13 @@ class OutOfDescriptors(unittest.TestCase):
             time.sleep(1.5)
             self.assertLess(server.cpu_seconds() - before, 0.3, "it spins")
 
-            held[0].settimeout(5)
+            held[0].settimeout(PATIENCE)
             held[0].sendall(frame(TEXT, b"still served"))
             self.assertIn(b"still served", held[0].recv(4096))
 
             for peer in held[1:] + waiting:
                 peer.close()
-            with eventually(lambda: self.try_peer(server), 10) as peer:
+            with eventually(lambda: self.try_peer(server)) as peer:
                 peer.send(frame(TEXT, b"room again"))
                 self.assertEqual(peer.read()[1], b"room again")
             held[0].close()

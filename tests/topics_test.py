@@ -51,11 +51,12 @@ class Topics(unittest.TestCase):
             self.assertLess(post(server.address, "/topics/a", b"hello?").status, 300)
 
     def test_a_window_gathers_and_conflation_keeps_the_newest_of_each_key(self):
-        with Server() as server, Peer(server, "/topics/p?window=300ms") as all_of_them, \
-                Peer(server, "/topics/p?window=300ms&conflate") as newest, Peer(server, "/topics/p") as at_once:
-            for text in ("a1", "b1", "a2"):
-                post(server.address, f"/topics/p?key={text[0]}", text.encode())
-                self.assertEqual(at_once.read()[1], text.encode())
+        with Server() as server, Peer(server, "/topics/p?window=1000ms") as all_of_them, \
+                Peer(server, "/topics/p?window=1000ms&conflate") as newest, Peer(server, "/topics/p") as at_once, connect(server.address) as publisher:
+            texts = (b"a1", b"b1", b"a2")
+            # At once, so that they fall into one window.
+            publisher.sendall(b"".join(b"POST /topics/p?key=%c HTTP/1.1\r\nHost: t\r\nContent-Length: 2\r\n\r\n%s" % (text[0], text) for text in texts))
+            self.assertEqual([at_once.read()[1] for _ in texts], list(texts))
             self.assertEqual([all_of_them.read()[1] for _ in range(3)], [b"a1", b"b1", b"a2"])
             self.assertEqual([newest.read()[1] for _ in range(2)], [b"b1", b"a2"])
             self.assertEqual(server.metric("holdfast_messages_conflated_total"), 1)
