@@ -5,7 +5,7 @@ import unittest
 
 import websockets
 
-from harness import Server, eventually
+from harness import PATIENCE, Server, eventually
 
 
 class PythonClient(unittest.IsolatedAsyncioTestCase):
@@ -14,7 +14,7 @@ class PythonClient(unittest.IsolatedAsyncioTestCase):
         self.addCleanup(self.server.end)
 
     def connect(self, path, **options):
-        return websockets.connect(self.server.url + path, open_timeout=10, close_timeout=5, **options)
+        return websockets.connect(self.server.url + path, open_timeout=PATIENCE, close_timeout=PATIENCE, ping_interval=None, **options)
 
     async def test_echo_sends_back_text_and_binary(self):
         async with self.connect("/echo") as peer:
@@ -38,7 +38,7 @@ class PythonClient(unittest.IsolatedAsyncioTestCase):
     async def test_a_ping_is_answered_with_its_payload(self):
         async with self.connect("/") as peer:
             pong = await peer.ping(b"are you there")
-            await asyncio.wait_for(pong, 5)
+            await asyncio.wait_for(pong, PATIENCE)
 
     async def test_the_close_handshake_completes_with_the_peers_code(self):
         for code in (1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 3000, 3999, 4000, 4999):
@@ -71,7 +71,7 @@ class PythonClient(unittest.IsolatedAsyncioTestCase):
             await peer.send("nobody answers")
             with self.assertRaises(asyncio.TimeoutError):
                 await asyncio.wait_for(peer.recv(), 0.3)
-            await asyncio.wait_for(await peer.ping(), 5)
+            await asyncio.wait_for(await peer.ping(), PATIENCE)
             eventually(lambda: self.server.connections() == 1)
 
     async def test_an_unknown_path_is_refused_with_404(self):
@@ -84,7 +84,7 @@ class PythonClient(unittest.IsolatedAsyncioTestCase):
 class Large(unittest.IsolatedAsyncioTestCase):
     async def test_messages_up_to_16_mib_come_back_whole(self):
         with Server("--message-bytes-max", "16MiB", "--fragments-max", 65536, "--queue-bytes-max", "64MiB") as server:
-            async with websockets.connect(server.url + "/echo", max_size=None, ping_interval=None, compression=None) as peer:
+            async with websockets.connect(server.url + "/echo", max_size=None, open_timeout=PATIENCE, ping_interval=None, compression=None) as peer:
                 for size in (1 << 20, 4 << 20, 16 << 20):
                     message = bytes(range(256)) * (size >> 8)
                     await peer.send(message)
@@ -95,9 +95,9 @@ class Large(unittest.IsolatedAsyncioTestCase):
 
 class Keepalive(unittest.IsolatedAsyncioTestCase):
     async def test_a_peer_that_answers_pings_is_held_and_pinged_again(self):
-        with Server("--ping-interval", "300ms", "--pong-timeout", "300ms") as server:
-            async with websockets.connect(server.url + "/", ping_interval=None) as peer:
-                await asyncio.sleep(2.5)
+        with Server("--ping-interval", "300ms", "--pong-timeout", "3s") as server:
+            async with websockets.connect(server.url + "/", open_timeout=PATIENCE, ping_interval=None) as peer:
+                await asyncio.sleep(5)
                 self.assertTrue(peer.open)
                 self.assertGreaterEqual(server.metric("holdfast_pings_sent_total"), 5)
                 self.assertEqual(server.metric("holdfast_pongs_missed_total"), 0)

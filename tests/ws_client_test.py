@@ -5,7 +5,7 @@ import pathlib
 import subprocess
 import unittest
 
-from harness import ROOT, Server, eventually
+from harness import ROOT, SLOWNESS, Server, eventually
 
 
 class NodeClient(unittest.TestCase):
@@ -17,7 +17,7 @@ class NodeClient(unittest.TestCase):
                 env={**os.environ, "HOLDFAST_URL": server.url},
                 capture_output=True,
                 text=True,
-                timeout=90,
+                timeout=90 * SLOWNESS,
                 check=False,
             )
             self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
