@@ -7,7 +7,7 @@ import sys
 import tempfile
 import unittest
 
-from harness import ROOT, SANITIZED, run
+from harness import ROOT, SANITIZED, SLOWNESS, run
 
 HERE = pathlib.Path(__file__).resolve().parent
 CONNECTIONS = 200 if SANITIZED else 1000
@@ -35,7 +35,7 @@ class LoadPeers(unittest.TestCase):
             path = pathlib.Path(folder) / "report.json"
             with server:
                 done = run("load", server.url + "/", "--scenario", "echo", "--connections", CONNECTIONS, "--rate", 500,
-                           "--message-rate", 1, "--hold", "3s", "--settle", "10s", "--report", path, *arguments, timeout=90)
+                           "--message-rate", 1, "--hold", "5s", "--settle", "20s", "--report", path, *arguments, timeout=90 * SLOWNESS)
             self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
             report = json.loads(path.read_text())
         self.assertEqual(server.complaints, "")

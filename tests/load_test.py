@@ -23,7 +23,7 @@ class Load(unittest.TestCase):
         self.page = pathlib.Path(folder.name) / "report.html"
 
     def load(self, server, path, *arguments):
-        done = run("load", server.url + path, "--report", self.report, *arguments, timeout=120)
+        done = run("load", server.url + path, "--report", self.report, *arguments, timeout=110 * SLOWNESS)
         return done, report_of(done, self.report)
 
     def test_echo_checks_every_answer(self):
@@ -37,7 +37,7 @@ class Load(unittest.TestCase):
     def test_fanout_counts_every_delivery_on_every_worker(self):
         with Server("--workers", 4) as server:
             done, report = self.load(server, "/topics/prices", "--scenario", "fanout", "--connections", 2000,
-                                     "--message-rate", 20, "--message-bytes", 100, "--hold", "3s")
+                                     "--message-rate", 20, "--message-bytes", 100, "--hold", "5s")
             self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
             self.assertEqual(report["messages"]["missing"], 0)
             self.assertEqual(report["messages"]["duplicates"], 0)
@@ -51,9 +51,9 @@ class Load(unittest.TestCase):
 
     def test_vanished_peers_are_dropped_in_time_and_the_others_kept(self):
         for how in ("silent", "mute"):
-            with self.subTest(how=how), Server("--ping-interval", "1s", "--pong-timeout", "1s") as server:
+            with self.subTest(how=how), Server("--ping-interval", "1s", "--pong-timeout", "4s") as server:
                 done, report = self.load(server, "/", "--scenario", "half-open", "--connections", 400, "--vanish", how,
-                                         "--vanish-share", "25%", "--hold", "5s")
+                                         "--vanish-share", "25%", "--hold", "9s")
                 self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
                 self.assertEqual(server.metric("holdfast_pongs_missed_total"), 100)
 
@@ -67,12 +67,12 @@ class Load(unittest.TestCase):
     def test_a_server_that_dies_is_reported_as_lost(self):
         with Server() as server:
             generator = subprocess.Popen(
-                [HOLDFAST, "load", server.url + "/", "--connections", "500", "--hold", "5s", "--report", str(self.report)],
+                [HOLDFAST, "load", server.url + "/", "--connections", "500", "--hold", "8s", "--report", str(self.report)],
                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
             )
-            eventually(lambda: server.connections() == 500, 20)
+            eventually(lambda: server.connections() == 500)
             server.process.kill()
-            output, _ = generator.communicate(timeout=60)
+            output, _ = generator.communicate(timeout=60 * SLOWNESS)
             self.assertEqual(generator.returncode, 1, output)
             self.assertIn("lost 500", output)
             self.assertEqual(json.loads(self.report.read_text())["holding"]["lost"], 500)
@@ -117,7 +117,7 @@ class OverTls(unittest.TestCase):
     def load(self, server, path, *arguments):
         with tempfile.TemporaryDirectory() as folder:
             report = pathlib.Path(folder) / "report.json"
-            done = run("load", f"wss://{HOST}:{server.address[1]}{path}", "--report", report, *arguments, timeout=120)
+            done = run("load", f"wss://{HOST}:{server.address[1]}{path}", "--report", report, *arguments, timeout=110 * SLOWNESS)
             return done, report_of(done, report)
 
     def test_whom_nobody_vouches_for_is_not_believed(self):
@@ -168,7 +168,7 @@ class OverTls(unittest.TestCase):
         with tls_server() as server:
             for more in ((), ("--protocol", "pusher")):
                 done, report = self.load(server, "/topics/t", "--cafile", CERT, "--scenario", "fanout", "--connections", 100,
-                                         "--message-rate", 20, "--hold", "1s", *more)
+                                         "--message-rate", 20, "--hold", "3s", *more)
                 self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
                 self.assertEqual(report["messages"]["missing"], 0)
                 self.assertGreater(report["messages"]["received"], 1000)
