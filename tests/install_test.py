@@ -65,7 +65,7 @@ int main(int, char** argv) {
   if (const auto problem = client.connect("ws://" + server.listening().front() + "/echo")) return 2;
   bool heard = false;
   while (!client.is_over()) {
-    const auto event = client.next(std::chrono::seconds(5));
+    const auto event = client.next(std::chrono::seconds(60));
     if (!event) return 3;
     if (event->kind == holdfast::ClientEvent::Kind::kOpen) client.send("hello");
     if (event->kind == holdfast::ClientEvent::Kind::kText) {
