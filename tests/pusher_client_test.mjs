@@ -12,7 +12,7 @@ const { withRecovery } = await import(process.env.HOLDFAST_RECOVERY);
 
 const { hostname, port } = new URL(process.env.HOLDFAST_URL);
 const APP = { id: "1", key: "app-key", secret: "app-secret" };
-const SECONDS = 10_000;
+const PATIENCE = 30_000; // milliseconds for what has to come
 
 const api = (more = {}) =>
   new PusherServer({
@@ -39,7 +39,7 @@ function connect({ user, key = APP.key, ...options } = {}) {
 
 function within(promise, what) {
   let timer;
-  const late = new Promise((_, reject) => (timer = setTimeout(() => reject(new Error(`${what}: not within ${SECONDS} ms`)), SECONDS)));
+  const late = new Promise((_, reject) => (timer = setTimeout(() => reject(new Error(`${what}: not within ${PATIENCE} ms`)), PATIENCE)));
   return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }
 const once = (emitter, event) => within(new Promise((resolve) => emitter.bind(event, (...values) => resolve(values[0]))), event);
@@ -56,6 +56,11 @@ async function cutOff(client, code) {
   assert.equal(answer.status, 202);
 }
 const soon = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+// Waits until it is so, and a moment longer for what should not come. On the deadline it goes on: the asserts behind it tell more.
+async function until(isSo) {
+  for (const end = Date.now() + PATIENCE; !(await isSo()) && Date.now() < end; ) await soon(20);
+  await soon(100);
+}
 
 test.afterEach(() => {
   for (const client of open.splice(0)) client.disconnect();
@@ -76,7 +81,7 @@ test("an event goes to many channels, and not to the socket that caused it", asy
     for (const channel of ["a", "b"]) (await subscribed(client, channel)).bind("moved", () => heard.push(`${name} ${channel}`));
   }
   await api().trigger(["a", "b"], "moved", {}, { socket_id: sender.connection.socket_id });
-  await soon(300);
+  await until(() => heard.length >= 2);
   assert.deepEqual(heard.sort(), ["other a", "other b"]);
 });
 
@@ -86,7 +91,7 @@ test("a batch arrives, and a bad event spoils the whole of it", async () => {
   (await subscribed(client, "batch")).bind_global((event, data) => event.startsWith("pusher") || heard.push(data));
   await api().triggerBatch([{ channel: "batch", name: "x", data: "1" }, { channel: "batch", name: "x", data: "2" }]);
   await assert.rejects(api().triggerBatch([{ channel: "batch", name: "x", data: "3" }, { channel: "no such/name", name: "x", data: "4" }]));
-  await soon(200);
+  await until(() => heard.length >= 2);
   assert.deepEqual(heard, [1, 2]);
 });
 
@@ -98,7 +103,7 @@ test("a batch may be as large as ten events may be, and no larger", async () => 
   await batch(10, 10240);
   await assert.rejects(batch(10, 10241), (error) => error.status === 413);
   await assert.rejects(api().triggerBatch([{ channel: "large", name: "x", data: "y".repeat(400_000) }]), (error) => error.status === 413);
-  await soon(200);
+  await until(() => heard.length >= 10);
   assert.deepEqual(heard, Array(10).fill(10240));
 });
 
@@ -164,8 +169,9 @@ test("a presence channel knows users, not connections", async () => {
   bobs[0].disconnect();
   await soon(200);
   assert.equal(removed, 0, "bob is there by another connection");
-  bobs[1].disconnect();
   const back = connect({ user: { user_id: "bob", user_info: { name: "Bob" } } });
+  await connected(back);
+  bobs[1].disconnect();
   let addedAgain = 0;
   room.bind("pusher:member_added", () => ++addedAgain);
   await subscribed(back, "presence-room");
@@ -211,7 +217,7 @@ test("a user signs in, is spoken to on all connections, and can be sent away", a
   for (const one of heard) assert.deepEqual(await one, { hello: "carla" });
   const ended = clients.map((client) => once(client.connection, "disconnected").catch(() => once(client.connection, "failed")));
   await api().terminateUserConnections("carla");
-  await Promise.race(ended);
+  await Promise.all(ended);
   await soon(1500);
   for (const client of clients) assert.notEqual(client.connection.state, "connected", "it does not come back");
 });
@@ -253,9 +259,9 @@ test("a user is told who of its watchlist is there, comes and goes", async () =>
   for (const event of ["online", "offline"]) watcher.user.watchlist.bind(event, ({ user_ids }) => heard.push(`${event} ${user_ids}`));
   await signedIn(watcher);
   const late = await signedIn(connect(named("late")));
-  await soon(100);
+  await until(() => heard.length >= 2);
   late.disconnect();
-  await soon(200);
+  await until(() => heard.length >= 3);
   assert.deepEqual(heard, ["online early", "online late", "offline late"]);
 });
 
@@ -285,8 +291,9 @@ test("an unsubscribed channel is silent, and can be joined again", async () => {
   let heard = 0;
   channel.bind("said", () => ++heard);
   client.unsubscribe("left");
-  await soon(100);
-  assert.equal((await (await api().get({ path: "/channels/left" })).json()).occupied, false);
+  const isOccupied = async () => (await (await api().get({ path: "/channels/left" })).json()).occupied;
+  await until(async () => !(await isOccupied()));
+  assert.equal(await isOccupied(), false);
   await api().trigger("left", "said", {});
   const again = once(await subscribed(client, "left"), "said");
   await api().trigger("left", "said", { x: 1 });
@@ -296,23 +303,31 @@ test("an unsubscribed channel is silent, and can be joined again", async () => {
 
 test("a close code says whether and when a client comes back; one who is refused waits longer", async () => {
   await connected(connect({ key: "full-key" }));
+  const began = Date.now();
   const oneTooMany = connect({ key: "full-key" });
-  const wanted = { 4200: [0, 700], 4201: [0, 700], 4202: [0, 700], 1001: [900, 2500], 1011: [900, 2500], 4100: [900, 2500], 4001: null, 4003: null, 4009: null, 4301: null };
-  await Promise.all(Object.entries(wanted).map(async ([code, bounds]) => {
+  const [atOnce, afterASecond] = [0, 1000]; // what it means to wait: on a busy machine it takes longer
+  const wanted = { 4200: atOnce, 4201: atOnce, 4202: atOnce, 1001: afterASecond, 1011: afterASecond, 4100: afterASecond, 4001: null, 4003: null, 4009: null, 4301: null };
+  await Promise.all(Object.entries(wanted).map(async ([code, pause]) => {
     const client = connect();
     await connected(client);
-    const states = [];
+    const states = [], waited = [];
     client.connection.bind("state_change", ({ current }) => states.push([Date.now(), current]));
+    const { retryIn } = client.connection;
+    client.connection.retryIn = (delay) => (waited.push(delay), retryIn.call(client.connection, delay));
+    const back = () => states.find(([, state]) => state === "connected");
     const before = Date.now();
     await cutOff(client, code);
     await soon(2600);
-    const back = states.find(([, state]) => state === "connected");
-    if (bounds === null) return assert.equal(back, undefined, `never, with ${code}: ${states}`);
-    assert.ok(back && back[0] - before >= bounds[0] && back[0] - before <= bounds[1], `with ${code}: ${back && back[0] - before} ms`);
+    if (pause === null) return assert.equal(back(), undefined, `never, with ${code}: ${states}`);
+    await until(back);
+    assert.ok(back(), `with ${code}: ${states}`);
+    assert.equal(Math.min(...waited), pause, `with ${code}`);
+    assert.ok(back()[0] - before >= 0.9 * pause, `with ${code}: ${back()[0] - before} ms`);
   }));
   assert.notEqual(oneTooMany.connection.state, "connected");
   const metrics = await (await fetch(`${process.env.HOLDFAST_ADMIN}/metrics`)).text();
-  assert.match(metrics, /^holdfast_app_connections_refused_total\{app="full"\} 1$/m, "it came once in more than two seconds");
+  const [, times] = metrics.match(/^holdfast_app_connections_refused_total\{app="full"\} (\d+)$/m);
+  assert.ok(times >= 1 && times <= 1 + Math.floor((Date.now() - began) / 10_000), `it came ${times} times in ${Date.now() - began} ms`);
 });
 
 test("a client that was away hears what it missed on each of its channels, once and in order", async () => {
@@ -334,10 +349,10 @@ test("a client that was away hears what it missed on each of its channels, once 
   const away = once(client.connection, "connecting_in");
   await cutOff(client, 4100);
   await away;
-  await publish(3, 6);
   const back = new Promise((resolve) => client.connection.bind("connected", resolve));
+  await publish(3, 6);
   await within(Promise.all([back, publish(6, 40)]), "the return, while all go on to publish");
-  await soon(200);
+  await until(() => echoed && names.every((name) => heard[name].length >= 41));
   for (const name of names) {
     const numbers = heard[name].filter((one) => one !== "recovered");
     assert.deepEqual(numbers, Array.from({ length: 40 }, (_, number) => number), name);
@@ -366,13 +381,13 @@ for (const broadcaster of ["pusher", "reverb"]) {
     await api().trigger(`${prefix}-public`, "plain", { all: true });
     await api().trigger(`private-${prefix}-user`, "Illuminate\\Notifications\\Events\\BroadcastNotificationCreated", { id: "n1" });
     await api().trigger(`private-encrypted-${prefix}-safe`, "secret", { code: 42 });
-    await soon(200);
+    const of = (what) => heard.filter(([one]) => one === what).map(([, data]) => data);
+    await until(() => ["here", "namespaced", "plain", "notification", "secret"].every((what) => of(what).length >= 1));
     echo.channel(`${prefix}-public`).stopListening(".plain");
     echo.leave(`${prefix}-user`);
     await api().trigger(`${prefix}-public`, "plain", { late: true });
     await api().trigger(`private-${prefix}-user`, "Illuminate\\Notifications\\Events\\BroadcastNotificationCreated", { id: "n2" });
-    await soon(200);
-    const of = (what) => heard.filter(([one]) => one === what).map(([, data]) => data);
+    await until(() => of("all").length >= 3);
     assert.deepEqual(of("here"), [[{ name: "E" }]]);
     assert.deepEqual(of("namespaced"), [{ order: 7 }]);
     assert.deepEqual(of("plain"), [{ all: true }], "toOthers() leaves out its own socket, and nobody listens any more");
