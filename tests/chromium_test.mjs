@@ -83,7 +83,7 @@ before(async () => {
   const { targetId } = await devtools.call('Target.createTarget', { url: url.replace(/^ws/, 'http') + '/page' });
   ({ sessionId: session } = await devtools.call('Target.attachToTarget', { targetId, flatten: true }));
   const loaded = { expression: `document.readyState === 'complete' && location.pathname === '/page'`, returnByValue: true };
-  for (let tries = 0; tries < 200; ++tries) {
+  for (const end = Date.now() + 40000; Date.now() < end; ) {
     const { result } = await devtools.call('Runtime.evaluate', loaded, session).catch(() => ({ result: {} }));
     if (result.value) return;
     await new Promise((resolve) => setTimeout(resolve, 50));
@@ -178,9 +178,8 @@ test('a page that subscribes gets what another page posts', async () => {
 
 // The last one: the server is told to leave.
 test('a server that drains closes with 1001, cleanly', async () => {
-  const end = inPage(`const peer = await open('/'); return peer.closed;`);
-  await new Promise((resolve) => setTimeout(resolve, 500));
+  await inPage(`window.held = await open('/');`);
   process.kill(Number(process.env.HOLDFAST_PID), 'SIGTERM');
-  const { code, wasClean } = await end;
+  const { code, wasClean } = await inPage(`return held.closed;`);
   assert.deepEqual([code, wasClean], [1001, true]);
 });
