@@ -129,6 +129,12 @@ class HAProxy(Balancer):
         self.start(f"global\n nbthread 1\n stats socket {self.control}\ndefaults\n timeout connect 20s\n {timeouts}\n{''.join(parts)}",
                    HAPROXY, "-db", "-f")
 
+    def _listens(self):
+        try:
+            return super()._listens() and bool(self.states())  # the control comes last
+        except OSError:
+            return False
+
     def states(self):
         """{server: "UP" or "DOWN"}"""
         with socket.socket(socket.AF_UNIX) as control:
