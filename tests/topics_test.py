@@ -52,7 +52,7 @@ class Topics(unittest.TestCase):
 
     def test_a_window_gathers_and_conflation_keeps_the_newest_of_each_key(self):
         with Server() as server, Peer(server, "/topics/p?window=1000ms") as all_of_them, \
-                Peer(server, "/topics/p?window=1000ms&conflate") as newest, Peer(server, "/topics/p") as at_once, connect(server.address) as publisher:
+                Peer(server, "/topics/p?window=1s&conflate") as newest, Peer(server, "/topics/p") as at_once, connect(server.address) as publisher:
             texts = (b"a1", b"b1", b"a2")
             # At once, so that they fall into one window.
             publisher.sendall(b"".join(b"POST /topics/p?key=%c HTTP/1.1\r\nHost: t\r\nContent-Length: 2\r\n\r\n%s" % (text[0], text) for text in texts))

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <utility>
 
+#include "base/units.h"
 #include "protocol/http_header.h"
 #include "protocol/utf8.h"
 
@@ -166,14 +167,16 @@ class Topics final : public Handler {
     return std::nullopt;
   }
 
-  // "5ms" or "5": up to a second.
+  // As durations are written everywhere, or milliseconds: up to a second.
   static std::optional<std::chrono::milliseconds> read_window(std::string_view text) {
-    if (text.ends_with("ms")) text.remove_suffix(2);
-    std::uint32_t milliseconds = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), milliseconds);
-    if (error != std::errc() || end != text.data() + text.size() || milliseconds > 1000)
+    std::uint32_t bare = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), bare);
+    const bool is_bare = error == std::errc() && end == text.data() + text.size();
+    const auto window = is_bare ? std::chrono::milliseconds(bare)
+                                : parse_duration(text).value_or(std::chrono::milliseconds(-1));
+    if (window < std::chrono::milliseconds(0) || window > std::chrono::seconds(1))
       return std::nullopt;
-    return std::chrono::milliseconds(milliseconds);
+    return window;
   }
 
   std::optional<Reply> refusal_of(const Request& request) const {

@@ -26,7 +26,7 @@ class LoadRunTest : public testing::Test {
   }
 
   Report run(std::string_view path, int refuse_every = 0) {
-    const SmallServer server(refuse_every, patience_);
+    const SmallServer server(refuse_every, patience_, late_);
     options_.url = server.url(path);
     const auto plan = plan_load(options_);
     EXPECT_TRUE(plan) << plan.error().message;
@@ -41,6 +41,7 @@ class LoadRunTest : public testing::Test {
 
   LoadOptions options_;
   Duration patience_ = seconds(20);
+  Duration late_ = Duration(0);  // of one publication
   std::atomic<bool> interrupted_{false};
 };
 
@@ -84,6 +85,22 @@ TEST_F(LoadRunTest, PublicationsReachEverybody) {
   EXPECT_EQ(report.messages.expected, report.messages.sent * 40);
   EXPECT_EQ(report.messages.received, report.messages.expected);
   EXPECT_EQ(report.messages.publishing.count(), report.messages.sent);
+}
+
+// As many would overtake it as would come in its time: 300. It was taken for lost, and for one that
+// came twice.
+TEST_F(LoadRunTest, OnePublicationThatIsLateIsNotLost) {
+  options_.scenario = Scenario::kFanout;
+  options_.message_rate = 500;
+  late_ = milliseconds(600);
+  const Report report = run("/topics/x");
+  EXPECT_NE(report.verdict.kind, Verdict::Kind::kLost) << report.verdict.text;
+  EXPECT_GT(report.messages.sent, 300u);
+  EXPECT_EQ(report.messages.expected, report.messages.sent * 40);
+  EXPECT_EQ(report.messages.received, report.messages.expected);
+  EXPECT_EQ(report.messages.duplicates, 0u);
+  EXPECT_GE(report.messages.reordered, 40u) << "it was overtaken, though";
+  EXPECT_GE(report.messages.publishing.most(), milliseconds(600));
 }
 
 TEST_F(LoadRunTest, AStormComesBack) {

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "load/error_name.h"
+#include "load/sequence_window.h"
 #include "net/clock.h"
 
 namespace holdfast::load {
@@ -41,14 +42,9 @@ std::vector<net::Descriptor> Publisher::send_due(Instant now) {
       continue;
     }
     ++next_sequence_;
-    if (!idle_.empty()) {
-      const net::Descriptor descriptor = idle_.back();
-      idle_.pop_back();
-      publish(descriptor, message);
-      continue;
-    }
     waiting_.push_back(message);
-    if (peers_.size() >= kPeersMax || connecting_ >= waiting_.size()) continue;
+    start_waiting();
+    if (!idle_.empty() || peers_.size() >= kPeersMax || connecting_ >= waiting_.size()) continue;
     const auto descriptor = loop_.connect(plan_.from, plan_.target->address);
     if (!descriptor) {
       waiting_.pop_back();
@@ -66,6 +62,7 @@ void Publisher::publish(net::Descriptor descriptor, const Message& message) {
   Peer& peer = peers_.at(descriptor);
   peer.parser.reset();
   peer.carries = message;
+  under_way_.insert(message.sequence);
   peer.sent_at = clock_();
   facts_.lateness.record(peer.sent_at - message.intended);
   if (plan_.pusher != nullptr) {
@@ -84,21 +81,27 @@ void Publisher::publish(net::Descriptor descriptor, const Message& message) {
   outbox_.send(descriptor, request);
 }
 
-// This connection is free: it takes what waits longest, or rests.
-void Publisher::next_on(net::Descriptor descriptor) {
-  if (waiting_.empty()) {
-    idle_.push_back(descriptor);
-    return;
+// Connections that are free take what waits longest. What does not fit into this turn goes when one
+// of those that did is answered.
+void Publisher::start_waiting() {
+  while (!idle_.empty() && !waiting_.empty() && !outbox_.full()) {
+    const Message message = waiting_.front();
+    if (!under_way_.empty() && message.sequence - *under_way_.begin() >= SequenceWindow::kSpan)
+      return;
+    waiting_.pop_front();
+    const net::Descriptor descriptor = idle_.back();
+    idle_.pop_back();
+    publish(descriptor, message);
   }
-  const Message message = waiting_.front();
-  waiting_.pop_front();
-  publish(descriptor, message);
 }
 
 void Publisher::on_connected(net::Descriptor descriptor, int error) {
   if (!owns(descriptor)) return;
   --connecting_;
-  if (error == 0) return next_on(descriptor);
+  if (error == 0) {
+    idle_.push_back(descriptor);
+    return start_waiting();
+  }
   drop(descriptor);
   // The oldest of those for whom this connection was made.
   if (waiting_.empty()) return;
@@ -131,12 +134,11 @@ void Publisher::answered(net::Descriptor descriptor, Peer& peer) {
   } else {
     ++facts_.refused[fmt::format("HTTP {}", response.status)];
   }
+  if (!response.keep_alive) return drop(descriptor);
+  under_way_.erase(peer.carries->sequence);
   peer.carries.reset();
-  if (response.keep_alive) {
-    next_on(descriptor);
-  } else {
-    drop(descriptor);
-  }
+  idle_.push_back(descriptor);
+  start_waiting();
 }
 
 void Publisher::on_closed(net::Descriptor descriptor, int error) {
@@ -150,10 +152,13 @@ void Publisher::on_closed(net::Descriptor descriptor, int error) {
 }
 
 void Publisher::drop(net::Descriptor descriptor) {
-  peers_.erase(descriptor);
+  const auto found = peers_.find(descriptor);
+  if (found->second.carries) under_way_.erase(found->second.carries->sequence);
+  peers_.erase(found);
   std::erase(idle_, descriptor);
   outbox_.forget(descriptor);
   loop_.close(descriptor);
+  start_waiting();
 }
 
 void Publisher::leave() {

@@ -2,11 +2,13 @@
 
 // Publishes to the topic under load, as a backend would: one POST a message, on a schedule that
 // waits for no answer. As many connections are kept open as the schedule needs, up to kPeersMax;
-// beyond that a message waits, and its wait counts as latency.
+// beyond that a message waits, and its wait counts as latency. So does one that would overtake
+// another by more than subscribers can tell from a repeated one (SequenceWindow::kSpan).
 
 #include <cstdint>
 #include <deque>
 #include <optional>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -73,7 +75,7 @@ class Publisher {
   };
 
   void publish(net::Descriptor descriptor, const Message& message);
-  void next_on(net::Descriptor descriptor);
+  void start_waiting();
   void answered(net::Descriptor descriptor, Peer& peer);
   void drop(net::Descriptor descriptor);
 
@@ -89,6 +91,7 @@ class Publisher {
   std::deque<Message> waiting_;
   std::unordered_map<net::Descriptor, Peer> peers_;
   std::vector<net::Descriptor> idle_;
+  std::set<std::uint32_t> under_way_;  // sequences that were sent and not answered
   std::size_t connecting_ = 0;
 };
 

@@ -10,6 +10,9 @@ namespace holdfast::load {
 
 class SequenceWindow {
  public:
+  // Numbers that are so far behind the largest, or further, cannot be told from repeated ones.
+  static constexpr std::uint32_t kSpan = 64;
+
   enum class Arrival : std::uint8_t {
     kNew,        // larger than all before
     kLate,       // one that was skipped earlier
@@ -21,13 +24,13 @@ class SequenceWindow {
       const std::uint32_t step = sequence - next_ + 1;
       std::uint64_t seen = bits();
       // Bit 0 stands for next_ - 1, the largest so far.
-      seen = step >= 64 ? 0 : seen << step;
+      seen = step >= kSpan ? 0 : seen << step;
       set_bits(seen | 1);
       next_ = sequence + 1;
       return Arrival::kNew;
     }
     const std::uint32_t age = next_ - 1 - sequence;
-    if (age >= 64 || (bits() >> age & 1) != 0) return Arrival::kDuplicate;
+    if (age >= kSpan || (bits() >> age & 1) != 0) return Arrival::kDuplicate;
     set_bits(bits() | std::uint64_t{1} << age);
     return Arrival::kLate;
   }

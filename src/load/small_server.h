@@ -27,9 +27,10 @@ namespace holdfast::load {
 class SmallServer {
  public:
   // Listens on a port of its own on 127.0.0.11. Every `refuse_every`-th upgrade is answered with
-  // 503 (0: none).
-  explicit SmallServer(int refuse_every = 0, Duration patience = std::chrono::seconds(20))
-      : refuse_every_(refuse_every), patience_(patience), thread_([this] { run(); }) {
+  // 503 (0: none). The tenth POST is delivered and answered so much late.
+  explicit SmallServer(int refuse_every = 0, Duration patience = std::chrono::seconds(20),
+                       Duration late = Duration(0))
+      : refuse_every_(refuse_every), patience_(patience), late_(late), thread_([this] { run(); }) {
     while (port_ == 0) std::this_thread::yield();
   }
   ~SmallServer() {
@@ -69,6 +70,11 @@ class SmallServer {
         keep_alive();
         next_ping = loop_->now() + std::chrono::milliseconds(100);
       }
+      if (loop_->now() >= late_due_) {
+        late_due_ = kNever;
+        if (const auto peer = peers_.find(late_one_); peer != peers_.end())
+          deliver(peer->first, peer->second);
+      }
       flush();
     }
   }
@@ -90,12 +96,10 @@ class SmallServer {
     if (peer.request.feed(bytes) != protocol::HttpProgress::kDone) return;
     const protocol::HttpRequest& request = peer.request.request();
     if (request.method == "POST") {
-      const std::string body(as_text(request.body));
-      for (auto& [other, them] : peers_) {
-        if (them.is_open && !them.echoes) say(other, protocol::Opcode::kText, body);
-      }
-      send(descriptor, protocol::http_response(202, {}, "", true));
-      return peer.request.reset();
+      if (++posts_ != 10 || late_ == Duration(0)) return deliver(descriptor, peer);
+      late_one_ = descriptor;
+      late_due_ = loop_->now() + late_;
+      return;
     }
     if (refuse_every_ > 0 && ++upgrades_ % refuse_every_ == 0)
       return send(descriptor, protocol::http_response(503, {}, "", true));
@@ -105,6 +109,15 @@ class SmallServer {
     peer.is_open = true;
     peer.echoes = request.path == "/echo";
     send(descriptor, as_text(Bytes(out).first(size)));
+  }
+
+  void deliver(net::Descriptor descriptor, Peer& publisher) {
+    const std::string body(as_text(publisher.request.request().body));
+    for (auto& [other, them] : peers_) {
+      if (them.is_open && !them.echoes) say(other, protocol::Opcode::kText, body);
+    }
+    send(descriptor, protocol::http_response(202, {}, "", true));
+    publisher.request.reset();
   }
 
   void hear(net::Descriptor descriptor, Peer& peer, MutableBytes bytes) {
@@ -156,7 +169,11 @@ class SmallServer {
 
   int refuse_every_;
   Duration patience_;
+  Duration late_;
   int upgrades_ = 0;
+  int posts_ = 0;
+  net::Descriptor late_one_ = -1;
+  Instant late_due_ = kNever;
   std::atomic<bool> stopping_{false};
   std::atomic<std::uint16_t> port_{0};
   std::unique_ptr<net::Loop> loop_;
