@@ -232,6 +232,8 @@ TlsOpened TlsRecords::take_handshake(TlsEngine& engine, Bytes content) {
           return failed(TlsAlert::kIllegalParameter, "a key update that asks for nothing known");
         message_bytes_ = 0;
         return take_key_update(engine, byte == 1);
+      default:
+        CHECK(false);  // it has five bytes
     }
     ++message_bytes_;
   }
