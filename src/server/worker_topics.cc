@@ -190,8 +190,7 @@ bool Worker::at_this_point_of(int descriptor, std::string_view topic,
   auto letter = std::make_shared<broker::Publication>();
   letter->errand = std::make_unique<const broker::Errand>(
       PeerId{}, nullptr,
-      [peer = id_of(descriptor), name = std::string(topic),
-       act = std::move(act)](Worker& worker) {
+      [peer = id_of(descriptor), name = std::string(topic), act = std::move(act)](Worker& worker) {
         worker.run_errand({peer, act});
         worker.broker_.lose_interest(worker.number_, name);
       });
