@@ -21,12 +21,12 @@ test:
 	@scripts/bootstrap --tests
 	@cmake --preset release >/dev/null
 	@cmake --build --preset release -j $(JOBS)
-	@ctest --preset release
+	@scripts/run_tests release
 
 sanitize:
 	@scripts/bootstrap --tests
 	@for preset in dev tsan; do \
-	  cmake --preset $$preset >/dev/null && cmake --build --preset $$preset -j $(JOBS) && ctest --preset $$preset || exit 1; \
+	  cmake --preset $$preset >/dev/null && cmake --build --preset $$preset -j $(JOBS) && scripts/run_tests $$preset || exit 1; \
 	done
 
 build:
