@@ -40,7 +40,7 @@ struct Options {
   std::uint64_t connections_max =
       0;                     // open connections in all; 0 = auto: what descriptors and memory allow
   bool allow_fewer = false;  // start although connections_max cannot be reached
-  std::uint32_t connections_per_ip_max = 0;     // 0 = no limit
+  std::uint32_t connections_per_ip_max = 0;     // of IPv6: per /64; 0 = no limit
   std::uint32_t handshakes_per_second_max = 0;  // in all; 0 = no limit
   IoChoice io = IoChoice::kAuto;
 
@@ -72,7 +72,8 @@ struct Options {
       1024 * 1024;  // bytes waiting for a peer that reads slowly; 1 KiB..1 GiB
   QueueFullPolicy queue_full = QueueFullPolicy::kDisconnect;
   std::uint32_t message_rate_max =
-      0;  // frames a second from one peer, a second's worth at once; 0 = no limit; ..1,000,000
+      0;  // messages and control frames a second from one peer, a second's worth at once; 0 = no
+          // limit; ..1,000,000. Requests over HTTP are under no such limit
   std::uint64_t byte_rate_max =
       0;  // bytes a second from one peer, a second's worth at once; 0 = no limit
 

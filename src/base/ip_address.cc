@@ -52,6 +52,12 @@ bool IpAddress::is_loopback() const {
   return *this == one;
 }
 
+IpAddress IpAddress::first_of_64() const {
+  IpAddress first = *this;
+  std::fill(first.bytes_.begin() + 8, first.bytes_.end(), std::byte{0});
+  return first;
+}
+
 std::string IpAddress::to_string() const {
   char text[INET6_ADDRSTRLEN] = "";
   if (is_v4()) {

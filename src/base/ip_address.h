@@ -28,6 +28,7 @@ class IpAddress {
 
   bool is_v4() const;             // IPv4, mapped or not: there is no telling them apart
   bool is_loopback() const;       // 127.0.0.0/8 and ::1
+  IpAddress first_of_64() const;  // the last 64 bits are zero; for IPv6
   std::string to_string() const;  // "127.0.0.1", "::1"
   std::span<const std::byte, 16> bytes() const { return bytes_; }
 

@@ -23,7 +23,8 @@ class AddressCounts::Hold {
   std::atomic_flag& flag_;
 };
 
-std::optional<AddressCounts::Place> AddressCounts::enter(const IpAddress& address) {
+std::optional<AddressCounts::Place> AddressCounts::enter(const IpAddress& peer) {
+  const IpAddress address = peer.is_v4() ? peer : peer.first_of_64();
   // The map takes the low bits of the hash, the shards the high ones.
   const auto index = static_cast<std::uint32_t>(address.hash() >> (64 - kShardBits));
   Shard& shard = shards_[index];

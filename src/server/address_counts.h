@@ -1,7 +1,8 @@
 #pragma once
 
 // How many connections each peer address has now: exact, and as large as the number of different
-// addresses that are connected.
+// addresses that are connected. An IPv6 address counts as its /64: that is what one subscriber gets
+// (RFC 6177, BCP 157), and its last 64 bits are his to choose.
 
 #include <array>
 #include <atomic>
@@ -25,9 +26,9 @@ class AddressCounts {
   // `most`: connections of one address, at least 1.
   explicit AddressCounts(std::uint32_t most) : most_(most) {}
 
-  // One more from this address, which is counted until leave(); nothing when it has as many as it
-  // may.
-  std::optional<Place> enter(const IpAddress& address);
+  // One more from this address or, of IPv6, its /64, counted until leave(); nothing when it has as
+  // many as it may.
+  std::optional<Place> enter(const IpAddress& peer);
   void leave(Place place);
   // Different addresses that are counted now. For tests and figures.
   std::size_t addresses() const;

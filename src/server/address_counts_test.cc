@@ -25,6 +25,21 @@ TEST(AddressCounts, LetAnAddressHaveItsShareAndNoMore) {
   EXPECT_FALSE(counts.enter(address(1)));
 }
 
+TEST(AddressCounts, TakeThe64OfIpv6ForOneAddress) {
+  AddressCounts counts(2);
+  const auto enter = [&](const char* text) { return counts.enter(*IpAddress::parse(text)); };
+  const auto first = enter("2001:db8:1:2::1");
+  ASSERT_TRUE(first);
+  EXPECT_TRUE(enter("2001:db8:1:2:ffff:ffff:ffff:ffff"));
+  EXPECT_FALSE(enter("2001:db8:1:2::3"));
+  EXPECT_TRUE(enter("2001:db8:1:3::3"));
+  EXPECT_TRUE(enter("::ffff:192.0.2.1"));
+  EXPECT_TRUE(enter("192.0.2.2"));
+  EXPECT_TRUE(enter("192.0.2.3")) << "all of IPv4 lies in one /64";
+  counts.leave(*first);
+  EXPECT_TRUE(enter("2001:db8:1:2::4"));
+}
+
 TEST(AddressCounts, NeverMistakeOneAddressForAnother) {
   // Far more than there are shards, and more than any table of hashes of a reasonable size could
   // keep apart.

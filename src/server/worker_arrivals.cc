@@ -67,6 +67,7 @@ std::optional<Refusal> Worker::admit(int descriptor, std::optional<IpAddress> ad
   if (const auto refusal = admission_.enter(loop_.now())) return refusal;
   if (!enter_address(descriptor, address)) {
     admission_.leave();
+    admission_.give_back_handshake(loop_.now());
     return Refusal::kPerAddress;
   }
   ++counted_;
@@ -112,6 +113,7 @@ void Worker::take_proxy_header(int descriptor, Connection& connection, MutableBy
   if (!connection.has(Connection::kRefuse) && !is_trusted(client) &&
       !enter_address(descriptor, client)) {
     counters_.of(Refusal::kPerAddress).add();
+    admission_.give_back_handshake(loop_.now());
     connection.set(Connection::kRefuse);
   }
   if (rest.empty()) return;

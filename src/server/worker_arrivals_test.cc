@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <optional>
 #include <string>
 
 #include "broker/memory_broker.h"
@@ -66,7 +67,7 @@ class WorkerArrivalsTest : public testing::Test {
 
   Worker& worker() {
     if (worker_ == nullptr) {
-      worker_ = std::make_unique<Worker>(settings_, router_, admission_, loop_, mailbox_, broker_,
+      worker_ = std::make_unique<Worker>(settings_, router_, *admission_, loop_, mailbox_, broker_,
                                          0, counters_);
       worker_->add_listener(kPlain);
       worker_->add_listener(kOne, {.proxy = ProxyVersions::kOne});
@@ -88,7 +89,7 @@ class WorkerArrivalsTest : public testing::Test {
   WorkerSettings settings_{};
   Router router_;
   std::shared_ptr<Register> register_ = std::make_shared<Register>();
-  Admission admission_{AdmissionLimits{50, 1, 0}};  // one connection of each address
+  std::optional<Admission> admission_{AdmissionLimits{50, 1, 0}};  // one connection of each address
   FakeLoop loop_;
   std::unique_ptr<net::Waker> waker_ = net::Waker::create().value();
   broker::Mailbox mailbox_{*waker_, 100};
@@ -137,7 +138,7 @@ TEST_F(WorkerArrivalsTest, DropsWhoeverComesWithoutARightHeaderInSilence) {
   }
   EXPECT_EQ(refused(Refusal::kProxyHeader), 6u);
   EXPECT_TRUE(worker().is_empty());
-  EXPECT_EQ(admission_.connections(), 0u);
+  EXPECT_EQ(admission_->connections(), 0u);
 }
 
 TEST_F(WorkerArrivalsTest, OnAPlainListenerAHeaderIsNoRequest) {
@@ -170,6 +171,22 @@ TEST_F(WorkerArrivalsTest, CountsTheClientAndNotTheBalancer) {
       << "its place was given back";
 }
 
+TEST_F(WorkerArrivalsTest, LetsWhoIsOverItsOwnLimitTakeNoHandshakesOfOthers) {
+  admission_.emplace(AdmissionLimits{50, 1, 3});
+  settings_.trusted_proxies = {*IpNetwork::parse("203.0.113.77/32")};
+  ASSERT_THAT(come(5, kOne, line("203.0.113.5") + upgrade()), StartsWith("HTTP/1.1 101 "));
+  for (int i = 6; i < 12; ++i)
+    ASSERT_THAT(come(i, kOne, line("203.0.113.5") + upgrade()), StartsWith("HTTP/1.1 503 "));
+  const std::string forwarded = upgrade("X-Forwarded-For: 203.0.113.5\r\n");
+  for (int i = 12; i < 18; ++i)
+    ASSERT_THAT(come(i, kOne, line("203.0.113.77") + forwarded), StartsWith("HTTP/1.1 503 "));
+  EXPECT_EQ(refused(Refusal::kPerAddress), 12u);
+  EXPECT_THAT(come(18, kOne, line("203.0.113.6") + upgrade()), StartsWith("HTTP/1.1 101 "));
+  EXPECT_THAT(come(19, kOne, line("203.0.113.7") + upgrade()), StartsWith("HTTP/1.1 101 "));
+  EXPECT_THAT(come(20, kOne, line("203.0.113.8") + upgrade()), StartsWith("HTTP/1.1 503 "));
+  EXPECT_EQ(refused(Refusal::kRate), 1u) << "three a second, and no more";
+}
+
 TEST_F(WorkerArrivalsTest, BelievesATrustedProxyThatAHeaderNames) {
   settings_.trusted_proxies = {*IpNetwork::parse("203.0.113.0/24")};
   EXPECT_THAT(come(5, kOne, line("203.0.113.5") + upgrade("X-Forwarded-For: 198.51.100.1\r\n")),
@@ -189,7 +206,7 @@ TEST_F(WorkerArrivalsTest, CountsOneThatIsDrainedBeforeItsHeaderAsRefused) {
   worker().turn();
   EXPECT_TRUE(worker().is_empty());
   EXPECT_EQ(refused(Refusal::kDraining), 1u);
-  EXPECT_EQ(admission_.connections(), 0u);
+  EXPECT_EQ(admission_->connections(), 0u);
 }
 
 }  // namespace
