@@ -211,6 +211,12 @@ class Methods(Edge):
         self.assertEqual(self.ask(b"HEAD /echo HTTP/1.1\r\nHost: t\r\n\r\n", head=True).status, 426)
         self.assertEqual(self.ask(b"HEAD /nowhere HTTP/1.1\r\nHost: t\r\n\r\n", head=True).status, 404)
         self.assertEqual(self.ask(b"HEAD /topics/a HTTP/1.1\r\nHost: t\r\n\r\n", head=True).status, 426)
+        for path, status in (("/echo", 405), ("/nowhere", 404)):  # those end the connection, so that all is read
+            answer = exchange(self.server.address, upgrade_request(path, method="HEAD"))
+            self.assertEqual((answer.status, answer.body), (status, b""))
+            self.assertGreater(int(answer.headers["content-length"]), 0)
+        answer = exchange(self.server.address, b"HEAD /nowhere HTTP/1.1\r\nHost: t\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n")
+        self.assertEqual((answer.status, answer.body), (404, b""))
 
     def test_options_names_the_methods_of_a_path(self):
         for path, allowed, address in (("/echo", "GET, HEAD, OPTIONS", None), ("*", "GET, HEAD, OPTIONS", None),

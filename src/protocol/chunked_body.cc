@@ -91,9 +91,31 @@ HttpProgress ChunkedBody::take_size_byte(std::uint8_t byte) {
   return HttpProgress::kMore;
 }
 
+// RFC 9112 7.1.2: lines as a head has them, name, colon, value. Nobody asks for them here, but what
+// is no field in a head is none behind a body either. LineGuard sees to the lines' ends.
+bool ChunkedBody::is_field_so_far(Bytes part) {
+  for (const std::byte byte : part) {
+    const char c = static_cast<char>(byte);
+    if (c == '\r') {
+      if (trailer_ == Trailer::kName) return false;
+    } else if (c == '\n') {
+      trailer_ = Trailer::kStart;
+    } else if (trailer_ == Trailer::kValue) {
+      if (!is_field_value({&c, 1})) return false;
+    } else if (c == ':' && trailer_ == Trailer::kName) {
+      trailer_ = Trailer::kValue;
+    } else {
+      if (!is_token_character(c)) return false;
+      trailer_ = Trailer::kName;
+    }
+  }
+  return true;
+}
+
 HttpProgress ChunkedBody::take_trailers(Bytes& input, const HttpLimits& limits) {
   const std::size_t room = limits.head_bytes_max - line_bytes_;
   const LineGuard::Stretch stretch = guard_.scan(input.first(std::min(room, input.size())));
+  if (!is_field_so_far(input.first(stretch.bytes))) return fail(400, "malformed trailer");
   input = input.subspan(stretch.bytes);
   line_bytes_ += static_cast<std::uint32_t>(stretch.bytes);
   if (stretch.end) {

@@ -45,6 +45,7 @@ class ChunkedBody {
   HttpProgress step(std::uint8_t byte, const HttpLimits& limits, std::uint64_t body_bytes_left);
   HttpProgress take_size_byte(std::uint8_t byte);
   HttpProgress take_trailers(Bytes& input, const HttpLimits& limits);
+  bool is_field_so_far(Bytes part);
   HttpProgress fail(int status, std::string_view reason);
 
   State state_ = State::kSize;
@@ -52,6 +53,7 @@ class ChunkedBody {
   std::uint64_t left_ = 0;        // of the chunk
   std::uint32_t line_bytes_ = 0;  // of the chunk's line, or of the trailers
   LineGuard guard_{true};
+  enum class Trailer : std::uint8_t { kStart, kName, kValue } trailer_ = Trailer::kStart;
   int error_status_ = 0;
   std::string_view error_reason_;
 };

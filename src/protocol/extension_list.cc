@@ -1,24 +1,8 @@
 #include "protocol/extension_list.h"
 
-#include <array>
+#include "protocol/http_header.h"
 
 namespace holdfast::protocol {
-namespace {
-
-// RFC 9110 5.6.2: tchar.
-constexpr std::array<bool, 256> kTokenCharacters = [] {
-  std::array<bool, 256> is_token{};
-  for (int c = '0'; c <= '9'; ++c) is_token[static_cast<std::size_t>(c)] = true;
-  for (int c = 'A'; c <= 'Z'; ++c) is_token[static_cast<std::size_t>(c)] = true;
-  for (int c = 'a'; c <= 'z'; ++c) is_token[static_cast<std::size_t>(c)] = true;
-  for (const char c : std::string_view("!#$%&'*+-.^_`|~")) {
-    is_token[static_cast<unsigned char>(c)] = true;
-  }
-  return is_token;
-}();
-bool is_token_character(char c) { return kTokenCharacters[static_cast<unsigned char>(c)]; }
-
-}  // namespace
 
 ExtensionList::Part ExtensionList::next() {
   escaped_ = false;

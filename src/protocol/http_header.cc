@@ -1,6 +1,7 @@
 #include "protocol/http_header.h"
 
 #include <algorithm>
+#include <array>
 
 namespace holdfast::protocol {
 namespace {
@@ -10,11 +11,27 @@ char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) :
 // RFC 9110 5.6.3: optional white space is spaces and tabs.
 constexpr std::string_view kWhiteSpace = " \t";
 
-constexpr std::string_view kTokenMarks = "!#$%&'*+-.^_`|~";  // beside letters and digits
+// RFC 9110 5.6.2: tchar.
+constexpr std::array<bool, 256> kTokenCharacters = [] {
+  std::array<bool, 256> is_token{};
+  for (int c = '0'; c <= '9'; ++c) is_token[static_cast<std::size_t>(c)] = true;
+  for (int c = 'A'; c <= 'Z'; ++c) is_token[static_cast<std::size_t>(c)] = true;
+  for (int c = 'a'; c <= 'z'; ++c) is_token[static_cast<std::size_t>(c)] = true;
+  for (const char c : std::string_view("!#$%&'*+-.^_`|~")) {
+    is_token[static_cast<unsigned char>(c)] = true;
+  }
+  return is_token;
+}();
 
-bool is_token_character(char c) {
-  return (c >= '0' && c <= '9') || (lower(c) >= 'a' && lower(c) <= 'z') ||
-         kTokenMarks.find(c) != std::string_view::npos;
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
+bool is_letter(char c) { return lower(c) >= 'a' && lower(c) <= 'z'; }
+
+// RFC 3986 3.2.2: a registered name has unreserved characters, sub-delimiters and what is
+// percent-encoded.
+constexpr std::string_view kNameMarks = "-._~!$&'()*+,;=%";
+
+bool is_name_character(char c) {
+  return is_digit(c) || is_letter(c) || kNameMarks.find(c) != std::string_view::npos;
 }
 
 bool is_value_character(char c) {
@@ -28,6 +45,24 @@ std::string_view trim(std::string_view text) {
   const std::size_t begin = text.find_first_not_of(kWhiteSpace);
   if (begin == std::string_view::npos) return text.substr(0, 0);
   return text.substr(begin, text.find_last_not_of(kWhiteSpace) + 1 - begin);
+}
+
+bool is_token_character(char c) { return kTokenCharacters[static_cast<unsigned char>(c)]; }
+
+bool is_host(std::string_view text) {
+  if (text.starts_with('[')) {
+    const std::size_t end = text.find(']');
+    if (end == std::string_view::npos || end == 1) return false;
+    for (const char c : text.substr(1, end - 1)) {
+      if (!is_name_character(c) && c != ':') return false;
+    }
+    text.remove_prefix(end + 1);
+  } else {
+    const auto end = std::find_if_not(text.begin(), text.end(), is_name_character);
+    text.remove_prefix(static_cast<std::size_t>(end - text.begin()));
+  }
+  if (text.empty()) return true;
+  return text.front() == ':' && std::all_of(text.begin() + 1, text.end(), is_digit);
 }
 
 bool is_token(std::string_view text) {

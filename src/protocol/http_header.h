@@ -37,6 +37,13 @@ bool is_token(std::string_view text);
 // cannot end its line (RFC 9110 5.5).
 bool is_field_value(std::string_view text);
 
+// Whether `text` may stand before the colon of a field, a character at a time.
+bool is_token_character(char c);
+
+// Whether `text` is a Host field's value (RFC 9112 3.2): a name or an address in brackets, and
+// perhaps a port; or nothing.
+bool is_host(std::string_view text);
+
 // Compares as field names and most tokens are compared: ASCII letters without case.
 bool equals_ignoring_case(std::string_view a, std::string_view b);
 

@@ -66,6 +66,7 @@ HttpRequestParser::Progress HttpRequestParser::judge_fields() {
   for (const HttpHeader& header : request_.headers) {
     if (equals_ignoring_case(header.name, "host")) {
       ++hosts;
+      if (!is_host(header.value)) return fail(400, "malformed Host");
     } else if (equals_ignoring_case(header.name, "upgrade")) {
       request_.upgrade = request_.upgrade || lists_token(header.value, "websocket");
     } else if (equals_ignoring_case(header.name, "sec-websocket-key")) {

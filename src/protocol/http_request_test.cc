@@ -176,7 +176,8 @@ TEST(HttpRequest, CarriesADecodedChunkedBody) {
   for (std::string_view wrong :
        {"\r\n", "g\r\n", "5\nhello", "5\rx", "5\r\nhello0", "5\r\nhello\r0", "5\r\nhello\n",
         "-1\r\n", "0x5\r\n", "11111111111111111\r\n", "5;\x01\r\n", "0\r\n folded\r\n\r\n",
-        "0\r\nbare\n\n", "0\r\nA: b\rc\r\n\r\n", "0\r\n\n"}) {
+        "0\r\nbare\n\n", "0\r\nA: b\rc\r\n\r\n", "0\r\n\n", "0\r\nno field\r\n\r\n",
+        "0\r\njunk\r\n\r\n", "0\r\n: b\r\n\r\n", "0\r\nA: \x01\r\n\r\n"}) {
     expect_refused(head + std::string(wrong), 400);
   }
 }
@@ -217,6 +218,15 @@ TEST(HttpRequest, IsRefusedWhenMalformed) {
                                 line + host + "A\xFF: b\r\n\r\n"}) {
     expect_refused(wrong, 400);
   }
+}
+
+TEST(HttpRequest, NeedsAHostThatCanBeOne) {
+  for (const std::string host :
+       {"a", "a.b:80", "[::1]:443", "[fe80::1%25eth0]", "a:", "", "xn--p%41"})
+    EXPECT_EQ(parse("GET /a HTTP/1.1\r\nHost: " + host + "\r\n\r\n").path, "/a") << host;
+  for (const std::string host :
+       {"a b", "a/b", "a@b", "a:b", "a?b", "[::1", "[]", "[::1]a", "a\\b", "a\xC3\xA9"})
+    expect_refused("GET /a HTTP/1.1\r\nHost: " + host + "\r\n\r\n", 400);
 }
 
 TEST(HttpRequest, NeedsExactlyOneHostInHttp11) {

@@ -185,10 +185,12 @@ void Worker::continue_or_refuse(int descriptor, Connection& connection,
   if (!expected || request.minor_version == 0 ||
       !protocol::equals_ignoring_case(*expected, "100-continue"))
     return;
+  // RFC 9110 9.3.2: an answer to HEAD has no body, whatever it says.
+  const bool with_body = request.method != "HEAD";
   if (connection.has(Connection::kRefuse))
-    return refuse(descriptor, connection, 503, Refusal::kConnectionsMax);
+    return refuse(descriptor, connection, 503, Refusal::kConnectionsMax, {}, with_body);
   if (!router_.find(request.path))
-    return refuse(descriptor, connection, 404, Refusal::kNotFound, kNothingHere);
+    return refuse(descriptor, connection, 404, Refusal::kNotFound, kNothingHere, with_body);
   send_text(descriptor, "HTTP/1.1 100 Continue\r\n\r\n");
 }
 
@@ -207,7 +209,9 @@ void Worker::answer(int descriptor, Connection& connection, protocol::HttpReques
   const auto route = router_.find(request.path);
   if (route) connection.route = *route;
   if (request.upgrade) {
-    if (!route) return refuse(descriptor, connection, 404, Refusal::kNotFound, kNothingHere);
+    const bool with_body = request.method != "HEAD";
+    if (!route)
+      return refuse(descriptor, connection, 404, Refusal::kNotFound, kNothingHere, with_body);
     return upgrade(descriptor, connection, request);
   }
   // RFC 9110 9.3.7: of the server as a whole.
@@ -222,7 +226,7 @@ void Worker::upgrade(int descriptor, Connection& connection, const protocol::Htt
   const auto verdict = protocol::judge_handshake(request);
   if (verdict.status != 101) {
     return refuse(descriptor, connection, verdict.status, refusal_of(verdict.status),
-                  verdict.reason);
+                  verdict.reason, request.method != "HEAD");
   }
   if (!settings_.origins.empty() && !is_let_in(settings_.origins, request)) {
     return refuse(descriptor, connection, 403, Refusal::kForbidden,
@@ -231,6 +235,7 @@ void Worker::upgrade(int descriptor, Connection& connection, const protocol::Htt
   Handler& handler = router_.handler(connection.route);
   const RequestView view(*this, request, descriptor);
   if (!enter_client(descriptor, request)) {
+    admission_.give_back_handshake(loop_.now());
     return refuse(descriptor, connection, 503, Refusal::kPerAddress,
                   "too many connections come from this address");
   }
