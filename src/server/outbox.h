@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <iterator>
 
 #include "base/bytes.h"
 #include "base/shared_bytes.h"
@@ -43,14 +44,14 @@ class Outbox {
     bytes_ += sealed.size();
     entries_.push_front({std::move(sealed), 0, false, 0, true});
   }
-  // Puts a newer value in the place of the one that waits. False when none waits that is still
-  // whole.
+  // Puts a newer value behind all that waits, and takes away the one that waits: a slow reader sees
+  // values in the order of their birth. False when none waits that is still whole.
   bool replace(std::uint64_t value, const SharedBytes& bytes) {
     for (auto entry = entries_.rbegin(); entry != entries_.rend(); ++entry) {
       if (entry->value != value || !entry->droppable) continue;
-      bytes_ += bytes.size();
       bytes_ -= entry->bytes.size();
-      entry->bytes = bytes;
+      entries_.erase(std::prev(entry.base()));
+      push(bytes, 0, true, value);
       return true;
     }
     return false;
