@@ -62,10 +62,21 @@ class Topics(unittest.TestCase):
             self.assertEqual(server.metric("holdfast_messages_conflated_total"), 1)
             self.assertEqual(server.metric("holdfast_deliveries_total"), 8)
 
+    def test_conflation_without_a_window_has_one(self):
+        with Server() as server, Peer(server, "/topics/p?conflate") as newest, connect(server.address) as publisher:
+            publisher.sendall(b"".join(b"POST /topics/p?key=k HTTP/1.1\r\nHost: t\r\nContent-Length: 4\r\n\r\n%04d" % number for number in range(200)))
+            heard = [newest.read()[1]]
+            while heard[-1] != b"0199":
+                heard.append(newest.read()[1])
+            self.assertLess(len(heard), 100)
+            self.assertEqual(heard, sorted(heard))
+            self.assertEqual(server.metric("holdfast_messages_conflated_total"), 200 - len(heard))
+
     def test_a_window_that_is_none_is_refused(self):
-        with Server() as server, connect(server.address) as peer:
-            peer.sendall(upgrade_request("/topics/p?window=soon"))
-            self.assertIn(b" 400 ", peer.recv(4096)[:16])
+        for query in ("window=soon", "window=0&conflate"):
+            with self.subTest(query), Server() as server, connect(server.address) as peer:
+                peer.sendall(upgrade_request(f"/topics/p?{query}"))
+                self.assertIn(b" 400 ", peer.recv(4096)[:16])
 
     def test_with_a_token_only_its_bearer_publishes(self):
         with Server("--publish-token", "s3cret") as server, Peer(server, "/topics/a") as peer:

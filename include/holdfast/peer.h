@@ -54,7 +54,8 @@ struct SubscribeOptions {
   // much delay. 0: at once; at most 1 s.
   std::chrono::milliseconds window{0};
   // Of messages with the same key (PublishOptions) in one window, only the newest is sent. For
-  // prices and positions, not for chat.
+  // prices and positions, not for chat. Without a window there is nothing to choose from, and all
+  // are sent.
   bool conflate = false;
 };
 

@@ -16,6 +16,8 @@ namespace holdfast::commands {
 namespace {
 
 constexpr std::string_view kTopicsPrefix = "/topics/";
+// For who asks for the newest values and does not say how often.
+constexpr std::chrono::milliseconds kConflationWindow{5};
 constexpr std::string_view kTopicMethods = "GET, HEAD, POST, OPTIONS";
 
 class Hold final : public Handler {
@@ -110,9 +112,15 @@ class Topics final : public Handler {
         window_(settings.topic_window) {}
 
   Verdict upgrade(Peer&, const Request& request) override {
-    const auto window = value_in(request.query(), "window");
-    if (!window || read_window(*window)) return Verdict::accept();
-    return Verdict::refuse(400, "window is a time of 0 to 1000 ms: ?window=5ms");
+    const auto given = value_in(request.query(), "window");
+    const auto window = given ? read_window(*given) : std::nullopt;
+    if (given && !window)
+      return Verdict::refuse(400, "window is a time of 0 to 1000 ms: ?window=5ms");
+    if (window && window->count() == 0 && value_in(request.query(), "conflate"))
+      return Verdict::refuse(400,
+                             "conflate needs a window, of which the newest is sent: "
+                             "?window=5ms&conflate");
+    return Verdict::accept();
   }
 
   void open(Peer& peer, const Request& request) override {
@@ -120,6 +128,7 @@ class Topics final : public Handler {
     if (const auto window = value_in(request.query(), "window"))
       options.window = read_window(*window).value_or(window_);
     options.conflate = value_in(request.query(), "conflate").has_value();
+    if (options.conflate && options.window.count() == 0) options.window = kConflationWindow;
     peer.subscribe(topic_of(request), options);
   }
 
