@@ -156,8 +156,10 @@ constexpr std::array kTable = {
     OptionRow{
         "connections-per-ip-max", kSize,
         Quantity{Unit::kCount, &ServeSettings::connections_per_ip_max, 1, 100'000'000, "off", {}},
-        "Open connections of one peer address; one more is refused with 503. Behind a balancer all "
-        "peers share its address, unless it names them (listen's proxy, trusted-proxies).",
+        "Open connections of one peer address, or of one /64 of IPv6; one more is refused with "
+        "503. "
+        "Behind a balancer all peers share its address, unless it names them (listen's proxy, "
+        "trusted-proxies).",
         "more than connections-max can never be reached"},
     OptionRow{
         "handshakes-per-second-max", kSize,
@@ -173,8 +175,8 @@ constexpr std::array kTable = {
     OptionRow{
         "ping-interval", kKeepalive,
         Quantity{Unit::kDuration, &ServeSettings::ping_interval, 100, kHour, "off", kPingPresets},
-        "Silence after which a peer is pinged. Keep it under the idle timeout of whatever stands "
-        "in between.",
+        "Silence after which a peer is pinged; its first ping may come sooner, so that all are "
+        "spread evenly. Keep it under the idle timeout of whatever stands in between.",
         "below 100 ms pings would be most of the work, and above an hour every NAT has long "
         "forgotten the peer"},
     OptionRow{"pong-timeout", kKeepalive,
@@ -322,11 +324,13 @@ constexpr std::array kTable = {
               "less than 512 bytes zlib does not compress with, and RFC 7692 knows no more than 32 "
               "KiB; each step doubles the memory of every peer that talks"},
 
-    OptionRow{"topic-window", kTopics,
-              Quantity{Unit::kDuration, &ServeSettings::topic_window, 0, kSecond, "off", {}},
-              "/topics/<name>: messages that come within so long of the first leave in one write, "
-              "unless a subscriber asks for another window (?window=5ms).",
-              "a second is long for a message to wait"},
+    OptionRow{
+        "topic-window", kTopics,
+        Quantity{Unit::kDuration, &ServeSettings::topic_window, 0, kSecond, "off", {}},
+        "/topics/<name>: messages that come within so long of the first leave in one write, "
+        "unless a subscriber asks for another window (?window=5ms). With ?conflate only the newest "
+        "of each key (POST /topics/<name>?key=K) in a window is sent; 5 ms where none is set.",
+        "a second is long for a message to wait"},
     OptionRow{"publish-token", kTopics, Secret{&ServeSettings::publish_token},
               "Bearer token that POST /topics/<name> must bring. Without one, only loopback may "
               "publish. Prefer the environment or the file: "

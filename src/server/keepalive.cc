@@ -25,10 +25,14 @@ int Keepalive::steps_until(Instant now, int end) {
 bool Keepalive::is_due(Connection& connection, Instant now) const {
   if (connection.has(Connection::kPinged)) return false;
   const auto silent = std::chrono::milliseconds(ticks_since(tick_of(now), connection.since));
-  if (static_cast<std::uint32_t>(cursor_) / kRun % kPasses == pass_) {
-    const bool due = !connection.has(Connection::kAligned) || silent >= interval_ / 2;
+  const std::uint32_t phase = static_cast<std::uint32_t>(cursor_) / kRun % kPasses;
+  const std::uint32_t passes_since = (pass_ + kPasses - phase) % kPasses;
+  if (connection.has(Connection::kAligned)) {
+    if (passes_since == 0) return silent >= interval_ / 2;
+  } else if (passes_since == 0 || passes_since == kSecondLook) {
+    if (silent < std::min<Duration>(kMidwordMax, interval_ / 8)) return false;
     connection.set(Connection::kAligned);
-    return due;
+    return true;
   }
   if (silent + interval_ / (2 * kPasses) < interval_) return false;
   connection.clear(Connection::kAligned);

@@ -7,7 +7,9 @@
 // its phase a silent peer is pinged, so idle peers are pinged exactly once an interval, and since
 // descriptors are dense every pass has its even share of them. At other phases only a peer is
 // pinged whose silence would outgrow the interval before the next pass; it comes back into step at
-// its next phase.
+// its next phase. So does a newcomer, whose first ping comes early; but not while it talks: some
+// clients answer a ping in the middle of a message that they are sending piece by piece, and so
+// break it. One that said something just now is looked at again a little later.
 //
 // Runs, because sockets that were made one after the other lie side by side in the kernel's memory:
 // pinging neighbours costs 5 to 8 % less than pinging every 20th.
@@ -23,6 +25,10 @@ class Keepalive {
  public:
   static constexpr std::uint32_t kPasses = 20;
   static constexpr std::uint32_t kRun = 64;
+  // Who spoke so lately may not be through with it; at most an eighth of the interval.
+  static constexpr Duration kMidwordMax = std::chrono::seconds(2);
+  static constexpr std::uint32_t kSecondLook = 3;  // passes later, which is more than an eighth
+  static_assert(8 * kSecondLook > kPasses);
   static constexpr int kRowsPerSweepMin = 64;
   static constexpr Duration kSweepEvery = std::chrono::milliseconds(100);
 

@@ -158,6 +158,40 @@ TEST_F(WorkerTest, PingsEachIdlePeerOnceAnIntervalEvenly) {
   EXPECT_EQ(counters_.connections.read(), 200u);
 }
 
+// Some clients answer a ping in the middle of the message that they are sending.
+TEST_F(WorkerTest, PingsNoNewcomerThatIsTalking) {
+  for (int descriptor = 5; descriptor < 1000; descriptor += 64) open(descriptor);
+  for (int half = 0; half < 36; ++half) {
+    for (int descriptor = 5; descriptor < 1000; descriptor += 64)
+      loop_.receive(descriptor,
+                    half == 0 ? std::string("\x01\xFE\xFF\xFF") + std::string(4, 'k') : "x");
+    pass(milliseconds(500));
+  }
+  EXPECT_EQ(counters_.pings_sent.read(), 0u);
+  pass(seconds(20));
+  EXPECT_EQ(counters_.pings_sent.read(), 16u) << "now they are silent";
+}
+
+// Spoke when its phase came, and was silent from then on.
+TEST_F(WorkerTest, PingsANewcomerWithinTheIntervalWheneverItSpokeLast) {
+  for (int spoke = 0; spoke < 80; ++spoke) {
+    const int descriptor = 5 + spoke;
+    open(descriptor);
+    pass(milliseconds(250));
+    loop_.receive(descriptor, frame(protocol::Opcode::kText, ""));
+    worker().turn();
+    loop_.sent[descriptor].clear();
+    Duration silent{};
+    while (loop_.sent[descriptor].empty()) {
+      pass(milliseconds(50));
+      silent += milliseconds(50);
+      ASSERT_LE(silent, seconds(20) + milliseconds(200)) << spoke;
+    }
+    loop_.end(descriptor);
+    worker().turn();
+  }
+}
+
 TEST_F(WorkerTest, DropsAPeerThatStaysSilentWithinIntervalAndTimeout) {
   open(5);
   open(6);
@@ -302,6 +336,24 @@ TEST_F(WorkerTest, ReplacesOlderValuesInASlowReadersQueueWhereThatIsThePolicy) {
             "a1\x81\x02"
             "b2\x81\x02"
             "a3");
+  EXPECT_EQ(counters_.queued_bytes.read(), 0u);
+}
+
+TEST_F(WorkerTest, ShowsASlowReaderNewerValuesInTheOrderOfTheirBirth) {
+  settings_.drop_oldest = settings_.conflate = true;
+  open(5);
+  loop_.limit(5, 0);
+  for (const char* price : {"a1", "b1", "c1", "b2", "a2"}) {
+    worker().publish("news", MessageKind::kText, as_bytes(std::string_view(price)),
+                     {.key = std::string_view(price, 1)});
+    worker().turn();
+  }
+  take(5, 1000);
+  EXPECT_EQ(loop_.sent[5],
+            "\x81\x02"
+            "c1\x81\x02"
+            "b2\x81\x02"
+            "a2");
   EXPECT_EQ(counters_.queued_bytes.read(), 0u);
 }
 
