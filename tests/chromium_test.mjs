@@ -1,6 +1,6 @@
 // A browser that knows nothing of Holdfast but its address: headless Chromium, told what to do over its DevTools protocol.
 // HOLDFAST_URL is ws://HOST:PORT or wss://HOST:PORT; HOLDFAST_CHROMIUM the browser; HOLDFAST_SPKI the key that it trusts without an authority: the
-// SHA-256 of what a certificate says of it, in base64.
+// SHA-256 of what a certificate says of it, in base64. HOLDFAST_DEFLATE is the server's --deflate, HOLDFAST_ADMIN the operator's http://HOST:PORT.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -11,6 +11,7 @@ import test, { after, before } from 'node:test';
 import WebSocket from 'ws';
 
 const url = process.env.HOLDFAST_URL;
+const deflate = process.env.HOLDFAST_DEFLATE;
 let browser, profile, devtools, session;
 
 class DevTools {
@@ -174,6 +175,59 @@ test('a page that subscribes gets what another page posts', async () => {
     const done = await fetch('/topics/news', { method: 'POST', body: 'the cache is warm' });
     return [done.status, await peer.next()].join(' ');
   `), '202 the cache is warm');
+});
+
+async function counted() {
+  const text = await (await fetch(process.env.HOLDFAST_ADMIN + '/metrics')).text();
+  const total = (name) => text.split('\n').filter((line) => line.replace(/{.*/, '').split(' ')[0] === name)
+    .reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0);
+  return {
+    agreed: total('holdfast_deflate_agreed_total'), before: total('holdfast_deflated_message_bytes_total'),
+    after: total('holdfast_deflated_payload_bytes_total'), received: total('holdfast_received_bytes_total'),
+  };
+}
+
+test('messages are compressed, both ways, where the server is told so and nowhere else', async () => {
+  const before = await counted();
+  const { extensions, said, told } = await inPage(`
+    const peer = await open('/echo');
+    const quotes = (size) => Array.from({ length: size / 20 + 1 }, (_, i) => '{"symbol":"S' + i % 50 + '","price":' + i * 7919 % 1000 + '}').join().slice(0, size);
+    let said = 0, told = 'all';
+    for (const size of [0, 1, 125, 126, 1000, 65535, 65536, 70000, 300000]) {
+      const text = quotes(size);
+      for (const message of [text, text, new TextEncoder().encode(text)]) {
+        peer.send(message);
+        const back = await peer.next();
+        if ((typeof back === 'string' ? back : new TextDecoder().decode(back)) !== text || typeof back !== typeof (message.buffer ?? message))
+          told = 'not the same: ' + size;
+        said += size;
+      }
+      // What cannot be compressed.
+      const noise = new Uint8Array(size).map(() => Math.random() * 256);
+      peer.send(noise);
+      const back = new Uint8Array(await peer.next());
+      if (back.length !== size || noise.some((byte, i) => byte !== back[i])) told = 'not the same noise: ' + size;
+      said += size;
+    }
+    const { extensions } = peer;
+    peer.close();
+    await peer.closed;
+    return { extensions, said, told };
+  `);
+  const after = await counted();
+  assert.equal(told, 'all');
+  if (deflate === 'off') {
+    assert.equal(extensions, '');
+    assert.deepEqual([after.agreed, after.before], [0, 0]);
+    assert.ok(after.received - before.received >= said, 'the server was sent fewer bytes than the page said');
+    return;
+  }
+  assert.match(extensions, /^permessage-deflate\b/);
+  assert.equal(/server_no_context_takeover/.test(extensions), deflate === 'on', extensions);
+  assert.equal(after.agreed, before.agreed + 1);
+  assert.ok(after.after - before.after < (after.before - before.before) * 0.6, JSON.stringify([before, after]));
+  // A quarter of it is noise.
+  assert.ok(after.received - before.received < said * 0.6, `${after.received - before.received} bytes for ${said}`);
 });
 
 // The last one: the server is told to leave.

@@ -23,15 +23,18 @@ def key_digest(cert):
 
 @unittest.skipIf(CHROMIUM is None, "no Chromium here: scripts/bootstrap --tests installs it where Debian has it")
 class Browser(unittest.TestCase):
-    def browse(self, *arguments, scheme="ws", **environment):
+    def browse(self, *arguments, scheme="ws", deflate="off", **environment):
         """Runs all of chromium_test.mjs against a server, which is told to leave at its end."""
-        with Server("--workers", 2, "--message-bytes-max", "16MiB", "--queue-bytes-max", "64MiB", "--drain-time", "1s", *arguments) as server:
+        limits = ("--message-bytes-max", "16MiB", "--queue-bytes-max", "64MiB", "--drain-time", "1s")
+        with Server("--workers", 2, "--deflate", deflate, *limits, *arguments) as server:
             done = subprocess.run(
                 ["node", "--test", "--test-reporter=spec", pathlib.Path(__file__).with_suffix(".mjs")],
                 cwd=ROOT,
                 env={
                     **os.environ,
                     "HOLDFAST_URL": scheme + server.url.removeprefix("ws"),
+                    "HOLDFAST_ADMIN": "http://%s:%d" % server.admin,
+                    "HOLDFAST_DEFLATE": deflate,
                     "HOLDFAST_PID": str(server.process.pid),
                     "HOLDFAST_CHROMIUM": CHROMIUM,
                     **environment,
@@ -46,6 +49,12 @@ class Browser(unittest.TestCase):
 
     def test_chromium_is_content(self):
         self.browse()
+
+    def test_chromium_is_content_with_messages_compressed_one_by_one(self):
+        self.browse(deflate="on")
+
+    def test_chromium_is_content_with_windows_kept_between_messages(self):
+        self.browse(deflate="takeover")
 
     def test_chromium_is_content_over_wss(self):
         self.browse("--tls-cert", tls_test.CERT, "--tls-key", tls_test.KEY, scheme="wss", HOLDFAST_SPKI=key_digest(tls_test.CERT))
