@@ -3,12 +3,13 @@
 //   chat [ADDR:PORT]      ws://ADDR:PORT/rooms/<room>?name=<name>
 //
 // What is said goes to all in the room; "@bob hello" to bob alone, whichever worker and room he is
-// in.
+// in. Names and messages are text: what is not UTF-8 would make the browsers of all others leave.
 
 #include <mutex>
 #include <string>
 #include <unordered_map>
 
+#include "holdfast/utf8.h"
 #include "run.h"
 
 using namespace holdfast;
@@ -48,6 +49,7 @@ class Chat final : public Handler {
       return Verdict::refuse(400, "say who you are: ?name=<1 to 32 bytes>");
     if (name.find_first_of(" @\r\n") != std::string::npos)
       return Verdict::refuse(400, "a name has no spaces and no @");
+    if (!is_utf8(name)) return Verdict::refuse(400, "a name is UTF-8");
     if (!directory_.enter(name, peer.id())) return Verdict::refuse(409, "that name is taken");
     peer.data<Member>() = {name, std::string(request.path())};
     return Verdict::accept();
@@ -59,7 +61,8 @@ class Chat final : public Handler {
     peer.publish(member.room, "* " + member.name + " came in");
   }
 
-  void message(Peer& peer, MessageKind, Bytes payload) override {
+  void message(Peer& peer, MessageKind kind, Bytes payload) override {
+    if (kind != MessageKind::kText) return peer.close(1003, "say it as text");
     const Member& member = peer.data<Member>();
     const std::string_view text = as_text(payload);
     if (!text.starts_with('@')) {

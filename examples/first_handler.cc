@@ -8,12 +8,13 @@
 #include <thread>
 
 #include "holdfast/server.h"
+#include "holdfast/utf8.h"
 
 class Room final : public holdfast::Handler {
  public:
   holdfast::Verdict upgrade(holdfast::Peer& peer, const holdfast::Request& request) override {
     const auto name = request.parameter("name");
-    if (!name || name->empty())
+    if (!name || name->empty() || !holdfast::is_utf8(*name))
       return holdfast::Verdict::refuse(400, "say who you are: /room?name=...");
     peer.data<Guest>().name = *name;
     return holdfast::Verdict::accept();
@@ -24,7 +25,8 @@ class Room final : public holdfast::Handler {
     peer.publish("room", peer.data<Guest>().name + " came in");
   }
 
-  void message(holdfast::Peer& peer, holdfast::MessageKind, holdfast::Bytes payload) override {
+  void message(holdfast::Peer& peer, holdfast::MessageKind kind, holdfast::Bytes payload) override {
+    if (kind != holdfast::MessageKind::kText) return peer.close(1003, "say it as text");
     Guest& guest = peer.data<Guest>();
     ++guest.messages;
     peer.publish("room", guest.name + ": " + std::string(holdfast::as_text(payload)));

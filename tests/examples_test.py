@@ -182,6 +182,23 @@ class Chat(unittest.TestCase):
             eventually(comes_in, message="the name was never free again")
 
 
+    def test_nobody_can_say_what_makes_others_leave(self):
+        """A text that is not UTF-8 is an error of who sends it: browsers close with 1007, so a room must not pass it on."""
+        with Example("chat") as chat:
+            for name in ("%ff%fe", "ann%c3", "%ed%a0%80"):
+                answer = exchange(chat.address, upgrade_request(f"/rooms/red?name={name}"))
+                self.assertEqual((answer.status, answer.body), (400, b"a name is UTF-8\n"))
+            with Peer(chat, "/rooms/red?name=%c3%a4nn") as ann:
+                self.assertEqual(hear(ann), "* änn came in")
+                for spoilt in (b"\xff\xfe", b"@\xc3\xa4nn \xff"):
+                    with Peer(chat, "/rooms/red?name=eve") as eve:
+                        self.assertEqual(hear(ann), "* eve came in")
+                        self.assertEqual(hear(eve), "* eve came in")
+                        eve.send(frame(BINARY, spoilt))
+                        self.assertEqual(eve.read_close(), 1003)
+                        self.assertEqual(hear(ann), "* eve left")
+
+
 class Authenticate(unittest.TestCase):
     def refusal(self, server, extra=""):
         return exchange(server.address, upgrade_request("/private", extra=extra))
@@ -285,6 +302,18 @@ class FirstHandler(unittest.TestCase):
                 eventually(lambda: hears("bob left after 2 messages"))
                 eventually(lambda: hears("") or heard[-1].startswith("it is "))
             self.assertEqual(room.end(), 0)
+
+    def test_nobody_can_say_what_makes_others_leave(self):
+        with Example("first_handler") as room:
+            self.assertEqual(exchange(room.address, upgrade_request("/room?name=%ff%fe")).status, 400)
+            with Peer(room, "/room?name=ann") as ann:
+                heard = []
+                with Peer(room, "/room?name=eve") as eve:
+                    eve.send(frame(BINARY, b"\xff\xfe"))
+                    eventually(lambda: eve.read()[:2] == (CLOSE, b"\x03\xebsay it as text"))
+                    while not heard or heard[-1] != "eve left after 0 messages":
+                        heard.append(hear(ann))
+                self.assertNotIn("eve: ", "".join(heard))
 
     def test_every_piece_of_code_of_the_guide_is_compiled(self):
         page = (ROOT / "docs/first-handler.md").read_text(encoding="utf-8")

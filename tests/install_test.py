@@ -40,6 +40,7 @@ SOURCE = r"""
 #include <holdfast/peer.h>
 #include <holdfast/request.h>
 #include <holdfast/server.h>
+#include <holdfast/utf8.h>
 #include <holdfast/version.h>
 
 #include <cstdio>
@@ -69,7 +70,7 @@ int main(int, char** argv) {
     if (!event) return 3;
     if (event->kind == holdfast::ClientEvent::Kind::kOpen) client.send("hello");
     if (event->kind == holdfast::ClientEvent::Kind::kText) {
-      heard = holdfast::as_text(event->payload) == "hello";
+      heard = holdfast::as_text(event->payload) == "hello" && holdfast::is_utf8(event->payload);
       client.close();
     }
   }

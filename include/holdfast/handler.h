@@ -26,10 +26,10 @@ namespace holdfast {
 class Publisher {
  public:
   virtual ~Publisher() = default;
-  // The payload is copied, once for all subscribers. Publications of one thread arrive in their
-  // order. Returns false when a worker's mailbox is full and that worker's subscribers will miss
-  // it: counted in holdfast_publications_lost_total, once for each such mailbox, whichever thread
-  // published.
+  // The payload is copied, once for all subscribers. A text must be UTF-8, which is not checked:
+  // one that is not makes browsers leave. Publications of one thread arrive in their order. Returns
+  // false when a worker's mailbox is full and that worker's subscribers will miss it: counted in
+  // holdfast_publications_lost_total, once for each such mailbox, whichever thread published.
   virtual bool publish(std::string_view topic, MessageKind kind, Bytes payload,
                        const PublishOptions& options = {}) = 0;
   bool publish(std::string_view topic, std::string_view text, const PublishOptions& options = {}) {

@@ -82,8 +82,8 @@ class Peer {
  public:
   Peer(server::Worker& worker, int descriptor) : worker_(&worker), descriptor_(descriptor) {}
 
-  // Queues a message; the payload is copied. A text must be UTF-8 (it is not checked). Nothing is
-  // sent before Handler::open, nor to a peer that is being closed.
+  // Queues a message; the payload is copied. A text must be UTF-8, which is not checked: is_utf8()
+  // (utf8.h) tells. Nothing is sent before Handler::open, nor to a peer that is being closed.
   // `event_id`: as in PublishOptions. To an event stream a binary message is not sent.
   void send(MessageKind kind, Bytes payload, std::string_view event_id = {});
   void send(std::string_view text, std::string_view event_id = {}) {
@@ -103,8 +103,9 @@ class Peer {
   // it: it misses nothing and gets nothing twice. False: the worker's mailbox is full or the name
   // is no topic's, and `act` was destroyed uncalled.
   bool at_this_point_of(std::string_view topic, std::function<void(Peer&)> act);
-  // To every subscriber on every worker, this peer too if it is one. False when a worker's mailbox
-  // was full: its subscribers miss it.
+  // To every subscriber on every worker, this peer too if it is one. A text must be UTF-8, which is
+  // not checked: one that is not makes browsers leave. False when a worker's mailbox was full: its
+  // subscribers miss it.
   bool publish(std::string_view topic, MessageKind kind, Bytes payload,
                const PublishOptions& options = {});
   bool publish(std::string_view topic, std::string_view text, const PublishOptions& options = {}) {

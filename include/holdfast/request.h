@@ -22,7 +22,8 @@ struct ClientCertificate {
   std::vector<std::string> names;  // alternative: "DNS:a.example", "URI:spiffe://…", "email:…"
 };
 
-// An upgrade, or plain HTTP. Views; they live until the handler returns.
+// An upgrade, or plain HTTP. Views; they live until the handler returns. Whether they are UTF-8 is
+// not checked.
 class Request {
  public:
   virtual ~Request() = default;
@@ -51,7 +52,8 @@ class Request {
   virtual const ClientCertificate* client_certificate() const { return nullptr; }
 
   // The value of a query parameter, percent-decoded ('+' is a space); nothing where there is none
-  // of that name. The first one counts.
+  // of that name. The first one counts. Any bytes may be in it: before it is sent or published as
+  // text, ask is_utf8() (utf8.h).
   std::optional<std::string> parameter(std::string_view name) const;
   // The first of `ours` that the client offers; empty when it offers none of them. For
   // Verdict::accept().

@@ -76,9 +76,10 @@ class Server {
   // Any thread, from start() to the destruction of the server.
   Publisher& publisher();
   // To one peer, through its worker's mailbox: what one thread says arrives in its order,
-  // publications among it. When the peer is gone or being closed it is dropped without a word
-  // (Handler::close has told). False: certainly lost, because the worker's mailbox is full (65,536
-  // wait), the id is nobody's or the server is not running.
+  // publications among it. A text must be UTF-8, which is not checked. When the peer is gone or
+  // being closed it is dropped without a word (Handler::close has told). False: certainly lost,
+  // because the worker's mailbox is full (65,536 wait), the id is nobody's or the server is not
+  // running.
   bool send(PeerId peer, MessageKind kind, Bytes payload);
   bool send(PeerId peer, std::string_view text) {
     return send(peer, MessageKind::kText, as_bytes(text));

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "holdfast/utf8.h"
+
 namespace holdfast::protocol {
 namespace {
 
@@ -89,3 +91,5 @@ bool Utf8Checker::step(std::uint8_t byte) {
 }
 
 }  // namespace holdfast::protocol
+
+bool holdfast::is_utf8(Bytes bytes) { return protocol::is_valid_utf8(bytes); }

@@ -6,6 +6,8 @@
 #include <string_view>
 #include <vector>
 
+#include "holdfast/utf8.h"
+
 namespace holdfast::protocol {
 namespace {
 
@@ -108,6 +110,14 @@ TEST(Utf8, OnceFailedStaysSoUntilItIsReset) {
   checker.reset();
   EXPECT_TRUE(checker.feed(as_bytes("innocent")));
   EXPECT_TRUE(checker.complete());
+}
+
+TEST(Utf8, IsToldToHandlersToo) {
+  EXPECT_TRUE(is_utf8(""));
+  EXPECT_TRUE(is_utf8("Grüße, 世界 🌍"));
+  EXPECT_TRUE(is_utf8(as_bytes("Grüße")));
+  EXPECT_FALSE(is_utf8("\xFF\xFE"));
+  EXPECT_FALSE(is_utf8(as_bytes("half a \xC3")));
 }
 
 TEST(Utf8, OfNothingIsComplete) {
