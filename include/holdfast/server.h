@@ -34,14 +34,18 @@ class Server {
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
-  // Before start(). `path` is exact ("/echo") or ends in "/*", which stands for one or more
-  // characters ("/topics/*"); the first that fits serves. At most 255.
+  // Before start(). `path` begins with '/' and is exact ("/echo") or ends in "/*", which stands for
+  // one or more characters ("/topics/*"); the first that fits serves. At most 255. Another path, no
+  // handler, one too many or one too late aborts the program.
   void route(std::string path, std::shared_ptr<Handler> handler);
   // The same for the operator's listener (Options::admin).
   void admin_route(std::string path, std::shared_ptr<Handler> handler);
 
   // Starts the workers and returns when all of them listen. Nothing on success, else what is wrong
-  // and what would be right, naming the option. Call once.
+  // and what would be right, naming the option. Once, even where it failed (a second call aborts
+  // the program): try again with another Server. Raises the soft limit of descriptors
+  // (RLIMIT_NOFILE) of the process to the hard one, and gives each worker a copy of the descriptor
+  // table: what is opened or closed elsewhere from here on is not so in a callback, see handler.h.
   std::optional<std::string> start();
   // start(), then `ready` (which may print listening()), then waits until SIGTERM or SIGINT,
   // drain(), stop(). Returns at the end, with nothing or with what start() said. Call it from the
@@ -68,7 +72,8 @@ class Server {
   // Any thread: refuses newcomers and closes the open ones with 1001, evenly over
   // Options::drain_time.
   void drain();
-  bool is_drained() const;  // no connection is left
+  // After drain(): no connection is left. False before it, whoever is there.
+  bool is_drained() const;
   std::uint64_t connections() const;
   // Ends all at once: no close frames. Returns when the workers have ended.
   void stop();

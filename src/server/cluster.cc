@@ -6,6 +6,7 @@
 #include <array>
 #include <future>
 
+#include "base/check.h"
 #include "net/clock.h"
 #include "net/descriptor_table.h"
 #include "net/machine.h"
@@ -151,6 +152,8 @@ std::optional<std::string> Cluster::prepare() {
 }
 
 std::optional<std::string> Cluster::start() {
+  CHECK(!is_started_);
+  is_started_ = true;
   if (auto problem = prepare()) return problem;
   if (auto problem = open_unix_listeners()) {
     close_unix_listeners();

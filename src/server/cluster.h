@@ -35,7 +35,9 @@ class Cluster final : public Publisher {
   Router& router() { return router_; }
   Router& admin_router() { return admin_router_; }
 
+  // Once, even where it failed.
   std::optional<std::string> start();
+  bool is_started() const { return is_started_; }  // start() was called; its thread
   // Reads certificates and keys again, and counts how that went; any thread, after start().
   std::optional<std::string> reload_tls();
   // Every worker calls Handler::review for its peers. Any thread.
@@ -97,6 +99,7 @@ class Cluster final : public Publisher {
 
   Options options_;
   const Instant started_;
+  bool is_started_ = false;
   std::vector<protocol::OriginPattern> origins_;
   Router router_;
   Router admin_router_;

@@ -12,11 +12,14 @@
 
 namespace holdfast::server {
 
-// Path to handler. Filled before the workers start, then only read.
+// Path to handler. Filled before the workers start, then only read. add() aborts where
+// Server::route() says so.
 class Router {
  public:
   void add(std::string path, std::shared_ptr<Handler> handler) {
     CHECK(routes_.size() < 255);
+    CHECK(path.starts_with('/'));
+    CHECK(handler != nullptr);
     const bool open_ended = path.ends_with("/*");
     if (open_ended) path.pop_back();
     routes_.push_back({std::move(path), open_ended, std::move(handler)});

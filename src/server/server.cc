@@ -3,6 +3,7 @@
 #include <csignal>
 #include <ctime>
 
+#include "base/check.h"
 #include "base/shared_bytes.h"
 #include "net/clock.h"
 #include "server/cluster.h"
@@ -35,9 +36,11 @@ Server::Server(Options options) : cluster_(std::make_unique<server::Cluster>(std
 Server::~Server() = default;
 
 void Server::route(std::string path, std::shared_ptr<Handler> handler) {
+  CHECK(!cluster_->is_started());
   cluster_->router().add(std::move(path), std::move(handler));
 }
 void Server::admin_route(std::string path, std::shared_ptr<Handler> handler) {
+  CHECK(!cluster_->is_started());
   cluster_->admin_router().add(std::move(path), std::move(handler));
 }
 std::optional<std::string> Server::start() { return cluster_->start(); }
