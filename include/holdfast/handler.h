@@ -11,6 +11,15 @@
 // worker serves its other peers only when the callback returns, so a callback never waits: not for
 // a database, a lock that is held long, or another thread. An exception that leaves a callback ends
 // the program.
+//
+// Descriptors, in another one. Each worker, and the thread of the operator's listener, has a
+// descriptor table of its own, a copy of the one that Server::start() found. What was opened
+// elsewhere after that is not open in a callback, or its number is another file there: a peer's
+// socket, say. What is closed elsewhere after that stays open in every worker, so that the other
+// end of a pipe or a connection sees no end. So a callback opens the files and connections that it
+// uses, and closes them before it returns; or it hands the data to a thread of the program, which
+// may answer by post(). What is opened before start() and never again, a log say, may be used
+// everywhere.
 
 #include <cstdint>
 #include <optional>
