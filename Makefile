@@ -9,7 +9,7 @@ help:
 	@echo "make demo    build, tune, hold $(CONNECTIONS) connections here and prove it (CONNECTIONS=600000 for the full thing)"
 	@echo "make test    build, and run every test: units, real clients, 100,000 connections, drain, reaping"
 	@echo "make sanitize  the same tests under ASan and UBSan, then under TSan; all but the largest loads (40 minutes)"
-	@echo "make build   the program alone: build/release/holdfast"
+	@echo "make build   the program, build/release/holdfast, and what \`cmake --install build/release\` needs; no tests"
 	@echo "make check   what CI runs (tests, sanitizers), and format, tidy, rooms, fuzzers, fresh seeds"
 	@echo "make bench   the benchmarks, each beside the floor program"
 	@echo "make format  clang-format over our sources"
@@ -32,7 +32,7 @@ sanitize:
 build:
 	@scripts/bootstrap
 	@cmake --preset release >/dev/null
-	@cmake --build --preset release -j $(JOBS) --target holdfast
+	@cmake --build --preset release -j $(JOBS) --target installable
 
 check:
 	@scripts/check

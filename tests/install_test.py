@@ -85,6 +85,23 @@ def version():
     return ".".join(re.search(rf"{part} (\d+)", lines)[1] for part in ("MAJOR", "MINOR", "PATCH"))
 
 
+def built_for(targets):
+    """What Ninja's plan makes when it is told to build these."""
+    edges = {}  # output: (all outputs of its rule, what that needs)
+    for outputs, needs in re.findall(r"^build (.*?): \S+(.*)$", (BUILD / "build.ninja").read_text(), re.M):
+        together = [path for path in outputs.split() if path != "|"]
+        for path in together:
+            edges[path] = together, [path for path in needs.split() if not path.startswith("|")]
+    built, waiting = set(), list(targets)
+    while waiting:
+        path = waiting.pop()
+        if path in edges and path not in built:
+            outputs, needs = edges[path]
+            built.update(outputs)
+            waiting += needs
+    return built
+
+
 class Install(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -132,6 +149,17 @@ class Install(unittest.TestCase):
         unit = (self.prefix / "lib/systemd/system/holdfast.service").read_text()
         self.assertIn(f"ExecStart={self.prefix}/bin/holdfast serve", unit)
         self.assertIn(f"holdfast {version()}", run(self.prefix / "bin/holdfast", "--version"))
+
+    def test_make_build_builds_all_that_is_installed(self):
+        """On a fresh clone that is all that was built before `cmake --install`; here everything was, so the build's own plan is asked."""
+        targets = re.findall(r"--target (.+)", re.search(r"^build:\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(), re.M)[1])
+        self.assertEqual(len(targets), 1, "the recipe of `make build` names its targets once")
+        built = built_for(targets[0].split())
+        script = (BUILD / "cmake_install.cmake").read_text()
+        taken = {path for path in re.findall(rf'"{re.escape(str(BUILD))}/([^"$]+)"', script) if not path.endswith(".cmake")}
+        taken -= {"generated/holdfast.pc"}  # as the *.cmake: written when CMake configures
+        self.assertLessEqual({"holdfast", "libholdfast.a", "libholdfast_admin.a", "web/recovery/recovery.js"}, taken)
+        self.assertEqual(taken - built, set(), "installed, but not built by `make build`")
 
     def test_no_installed_file_names_the_sources_it_came_from(self):
         for path in self.prefix.rglob("*"):
