@@ -172,6 +172,16 @@ class Install(unittest.TestCase):
         run("cmake", "--build", folder / "build")
         self.assertEqual(run(folder / "build/consumer", f"{HOST}:0"), f"{version()} heard\n")
 
+    def test_the_installed_examples_build_by_themselves(self):
+        folder = pathlib.Path(self.folder.name) / "examples"
+        shutil.copytree(self.prefix / "share/doc/holdfast/examples", folder)  # so that nothing beside them is found
+        self.configure(folder)
+        run("cmake", "--build", folder / "build")
+        for source in folder.glob("*.cc"):
+            self.assertTrue((folder / "build" / source.stem).is_file(), source)
+        done = subprocess.run([folder / "build/echo", "nowhere"], capture_output=True, text=True, timeout=60, check=False)
+        self.assertIn("cannot start: listen", done.stderr)
+
     def test_another_minor_version_is_not_taken(self):
         major, minor, _ = version().split(".")
         folder = self.consumer("other_version", f"{major}.{int(minor) + 1}")
