@@ -75,6 +75,16 @@ TEST_F(DoctorCertificates, NamesTheFileThatCannotBeRead) {
   EXPECT_EQ(check(write("cert", "not PEM"), write("key", one.key_pem())).verdict, Verdict::kWrong);
 }
 
+TEST_F(DoctorCertificates, SeesAnEndThatIsNoTime) {
+  const protocol::Identity one("localhost");
+  X509* x509 = one.certificate.get();
+  ASN1_STRING_set(X509_getm_notAfter(x509), "269911000000Z", -1);
+  CHECK(X509_sign(x509, one.key.get(), EVP_sha256()) > 0);
+  const Check wrong = check(one);
+  EXPECT_EQ(wrong.verdict, Verdict::kWrong);
+  EXPECT_THAT(wrong.why, HasSubstr("the end of its validity cannot be read"));
+}
+
 TEST_F(DoctorCertificates, MindsAKeyThatEverybodyMayRead) {
   const Check open = check(protocol::Identity("a", false, nullptr, 60 * kDay), 0644);
   EXPECT_EQ(open.verdict, Verdict::kAdvice);

@@ -292,18 +292,6 @@ TEST(TlsContext, ChoosesTheCertificateByName) {
   }
 }
 
-TEST(TlsContext, SaysWhichFileIsWrong) {
-  const Identity other("other.example");
-  auto identity = identity_of(localhost(), "a.pem");
-  identity.key_pem = other.key_pem();
-  const auto mixed = TlsContext::make({.identities = {identity}});
-  ASSERT_FALSE(mixed);
-  EXPECT_NE(mixed.error().message.find("a.pem"), std::string::npos);
-  const auto empty = TlsContext::make({.identities = {TlsIdentity("", "", "b.pem")}});
-  ASSERT_FALSE(empty);
-  EXPECT_NE(empty.error().message.find("b.pem"), std::string::npos);
-}
-
 TEST(TlsTickets, AreGoodWithWhoeverHasTheKeyAndNoLongerThanTheyLive) {
   const auto make = [](const std::shared_ptr<TlsTickets>& tickets) {
     return *TlsContext::make({.identities = {identity_of(localhost())}}, tickets);

@@ -142,10 +142,13 @@ Result<void> ask_for_certificates(SSL_CTX* context, const TlsPolicy& policy) {
   return {};
 }
 
-TlsCertificateTerm term_of(const X509* leaf, const std::string& name) {
+// OpenSSL reads a certificate whatever stands where its time should be.
+Result<TlsCertificateTerm> term_of(const X509* leaf, const std::string& name) {
   std::tm end{};
-  CHECK(ASN1_TIME_to_tm(X509_get0_notAfter(leaf), &end) == 1);
-  return {name, subject_text(leaf), timegm(&end)};
+  const bool is_time = ASN1_TIME_to_tm(X509_get0_notAfter(leaf), &end) == 1;
+  ERR_clear_error();
+  if (!is_time) return failure(fmt::format("{}: the end of its validity cannot be read", name));
+  return TlsCertificateTerm{name, subject_text(leaf), timegm(&end)};
 }
 
 void cleanse_and_free(void* block, const char*, int) {
@@ -175,7 +178,7 @@ bool use_cleansing_allocator() {
 TlsIdentity::~TlsIdentity() { OPENSSL_cleanse(key_pem.data(), key_pem.size()); }
 
 struct TlsContext::Loaded {
-  std::string name;
+  TlsCertificateTerm term;
   CertificatePointer leaf;
   std::vector<CertificatePointer> chain;
   KeyPointer key;
@@ -186,7 +189,6 @@ struct TlsContext::Loaded {
 
 Result<TlsContext::Loaded> TlsContext::Loaded::from(const TlsIdentity& identity) {
   Loaded loaded;
-  loaded.name = identity.name;
   const BioPointer bio = read_only(identity.chain_pem);
   loaded.leaf.reset(PEM_read_bio_X509_AUX(bio.get(), nullptr, nullptr, nullptr));
   if (loaded.leaf == nullptr)
@@ -194,6 +196,9 @@ Result<TlsContext::Loaded> TlsContext::Loaded::from(const TlsIdentity& identity)
   while (X509* next = PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr))
     loaded.chain.emplace_back(next);
   ERR_clear_error();  // the end of the file
+  auto term = term_of(loaded.leaf.get(), identity.name);
+  if (!term) return tl::unexpected(term.error());
+  loaded.term = std::move(*term);
   loaded.key = read_key(identity);
   if (loaded.key == nullptr)
     return failure(fmt::format("the private key of {}: {}", identity.name, openssl_error()));
@@ -202,14 +207,14 @@ Result<TlsContext::Loaded> TlsContext::Loaded::from(const TlsIdentity& identity)
 
 Result<void> TlsContext::Loaded::give_to(SSL_CTX* context) const {
   if (SSL_CTX_use_certificate(context, leaf.get()) != 1)
-    return failure(fmt::format("{}: no certificate: {}", name, openssl_error()));
+    return failure(fmt::format("{}: no certificate: {}", term.name, openssl_error()));
   for (const CertificatePointer& next : chain) {
     if (SSL_CTX_add1_chain_cert(context, next.get()) != 1)
-      return failure(fmt::format("{}: {}", name, openssl_error()));
+      return failure(fmt::format("{}: {}", term.name, openssl_error()));
   }
   if (SSL_CTX_use_PrivateKey(context, key.get()) != 1)
     return failure(
-        fmt::format("the private key of {} is another certificate's: {}", name, openssl_error()));
+        fmt::format("the private key of {} is another certificate's: {}", term.name, openssl_error()));
   return {};
 }
 
@@ -275,7 +280,7 @@ Result<std::shared_ptr<const TlsContext>> TlsContext::make_one(
     auto one = result->make_for(identity, policy);
     if (!one) return tl::unexpected(one.error());
     result->contexts_.push_back(std::move(*one));
-    result->certificates_.push_back(term_of(identity.leaf.get(), identity.name));
+    result->certificates_.push_back(identity.term);
   }
   SSL_CTX* first = result->ssl();
   SSL_CTX_set_tlsext_servername_callback(first, choose_identity);
