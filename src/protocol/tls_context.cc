@@ -195,7 +195,13 @@ Result<TlsContext::Loaded> TlsContext::Loaded::from(const TlsIdentity& identity)
     return failure(fmt::format("{}: no certificate: {}", identity.name, openssl_error()));
   while (X509* next = PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr))
     loaded.chain.emplace_back(next);
-  ERR_clear_error();  // the end of the file
+  // Only the end of the file is the end of the chain: with half of it, clients that do not know the
+  // rest by themselves come no more.
+  const unsigned long end = ERR_peek_last_error();
+  if (ERR_GET_LIB(end) != ERR_LIB_PEM || ERR_GET_REASON(end) != PEM_R_NO_START_LINE)
+    return failure(fmt::format("{}: certificate {} of the chain: {}", identity.name,
+                               loaded.chain.size() + 2, openssl_error()));
+  ERR_clear_error();
   auto term = term_of(loaded.leaf.get(), identity.name);
   if (!term) return tl::unexpected(term.error());
   loaded.term = std::move(*term);

@@ -35,5 +35,24 @@ TEST(TlsContext, SaysWhichFileIsWrong) {
             "c.pem: the end of its validity cannot be read");
 }
 
+TEST(TlsContext, TakesNoHalfOfAChain) {
+  const Identity authority("authority"), one("localhost", false, &authority);
+  const auto chain_of = [&](const std::string& rest) {
+    return TlsIdentity(one.certificate_pem() + rest, one.key_pem(), "chain.pem");
+  };
+  const std::string whole = authority.certificate_pem();
+  EXPECT_EQ(error_of(chain_of(whole)), "");
+  EXPECT_EQ(error_of(chain_of("")), "");
+  EXPECT_EQ(error_of(chain_of("\n# a word to whoever reads this\n")), "");
+  const std::size_t begin = whole.find('\n'), end = whole.rfind('-');
+  for (std::size_t size = begin; size < end; ++size) {
+    ASSERT_EQ(error_of(chain_of(whole.substr(0, size))).find("chain.pem: certificate 2 of the"), 0u)
+        << size;
+  }
+  std::string corrupt = whole;
+  corrupt[begin + 100] = corrupt[begin + 100] == 'A' ? 'B' : '!';
+  EXPECT_NE(error_of(chain_of(corrupt)), "");
+}
+
 }  // namespace
 }  // namespace holdfast::protocol
