@@ -56,6 +56,7 @@ class SocketHandlerTest : public testing::Test {
     router_.add(std::string(SocketHandler::kPath), std::make_shared<SocketHandler>(hub_));
     worker_ = std::make_unique<server::Worker>(settings, router_, admission_, loop_, *mailbox_,
                                                *broker_, 0, counters_);
+    worker_->add_listener(1000);
     publisher_.worker = worker_.get();
   }
 

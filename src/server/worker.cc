@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <utility>
 
 #include "base/check.h"
 #include "protocol/event_stream.h"
@@ -155,8 +156,8 @@ void Worker::drain() {
   if (draining_) return;
   draining_ = true;
   drain_started_ = loop_.clock();
-  for (const Listener& listener : listeners_) loop_.close(listener.descriptor);
-  listeners_.clear();
+  for (Listener& listener : listeners_)
+    loop_.close(std::exchange(listener.descriptor, net::Descriptor{-1}));
 }
 
 // So many in a turn that those who wait for theirs do not notice.

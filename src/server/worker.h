@@ -158,6 +158,7 @@ class Worker final : public Publisher, private topics::TopicListener {
   void topic_ended(std::string_view key) override;
   // worker_arrivals.cc
   void accepted(int descriptor, net::Descriptor listener);
+  const ListenerTraits& traits_of(const Connection& connection) const;
   std::optional<Refusal> admit(int descriptor, std::optional<IpAddress> address);
   bool enter_address(int descriptor, const std::optional<IpAddress>& address);
   void leave(int descriptor, const Connection& connection);
@@ -274,8 +275,8 @@ class Worker final : public Publisher, private topics::TopicListener {
   Keepalive keepalive_;
   DeadlineQueue heads_, pongs_, closes_;
   struct Listener {
-    net::Descriptor descriptor;
-    ListenerTraits traits;
+    net::Descriptor descriptor;  // -1: closed
+    ListenerTraits traits;       // which those who came through it need until their request
   };
   std::vector<Listener> listeners_;
   std::unique_ptr<TlsTable> tls_;                // from the first TLS listener on

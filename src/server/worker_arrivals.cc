@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/check.h"
 #include "base/heap.h"
 #include "server/worker.h"
 
@@ -33,7 +34,13 @@ void Worker::accepted(int descriptor, net::Descriptor listener) {
   ++newcomers_;
   const auto from = std::find_if(listeners_.begin(), listeners_.end(),
                                  [&](const Listener& one) { return one.descriptor == listener; });
-  const ListenerTraits traits = from == listeners_.end() ? ListenerTraits{} : from->traits;
+  if (from == listeners_.end()) {
+    // Of one that a drain has closed. What it would be served as, plain or not, nobody knows any
+    // more.
+    counters_.of(Refusal::kDraining).add();
+    return loop_.reset(descriptor);
+  }
+  const ListenerTraits& traits = from->traits;
   const bool is_proxied = traits.proxy != protocol::ProxyVersions::kNone;
   if (traits.shared) has_shared_newcomers_ = true;
 
@@ -58,6 +65,12 @@ void Worker::accepted(int descriptor, net::Descriptor listener) {
   table_.release(descriptor);
   counters_.descriptors.subtract();
   loop_.reset(descriptor);
+}
+
+// As long as its request has not been answered. They outlive the listener.
+const ListenerTraits& Worker::traits_of(const Connection& connection) const {
+  CHECK(connection.route < listeners_.size());
+  return listeners_[connection.route].traits;
 }
 
 // Everything in the table beyond the limit is being refused, so connections_max bounds those who
@@ -97,10 +110,8 @@ void Worker::leave(int descriptor, const Connection& connection) {
 void Worker::take_proxy_header(int descriptor, Connection& connection, MutableBytes bytes) {
   using Progress = protocol::ProxyHeaderParser::Progress;
   auto& parser = connection.make_busy().proxy;
-  if (parser == nullptr) {
-    parser =
-        std::make_unique<protocol::ProxyHeaderParser>(listeners_[connection.route].traits.proxy);
-  }
+  if (parser == nullptr)
+    parser = std::make_unique<protocol::ProxyHeaderParser>(traits_of(connection).proxy);
   Bytes rest = bytes;
   const Progress progress = parser->feed(rest);
   if (progress == Progress::kMore) return;
@@ -160,7 +171,8 @@ void Worker::leave_newcomers_to_others() {
   const std::uint64_t share = admission_.connections() / settings_.workers;
   if (counted_ <= share + share / kShareSlackDivisor + kShareSlackLeast) return;
   for (const Listener& listener : listeners_) {
-    if (listener.traits.shared) loop_.rest_listener(listener.descriptor, kSharedRest);
+    if (listener.traits.shared && listener.descriptor >= 0)
+      loop_.rest_listener(listener.descriptor, kSharedRest);
   }
 }
 

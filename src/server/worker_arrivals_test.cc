@@ -209,5 +209,19 @@ TEST_F(WorkerArrivalsTest, CountsOneThatIsDrainedBeforeItsHeaderAsRefused) {
   EXPECT_EQ(admission_->connections(), 0u);
 }
 
+TEST_F(WorkerArrivalsTest, ReadsAHeaderThatADrainMeetsAsItsListenerWants) {
+  loop_.accept(5, kOne);
+  loop_.accept(6, kTwo);
+  worker().turn();
+  worker().drain();
+  loop_.receive(5, line("203.0.113.5") + upgrade());
+  loop_.receive(6, line("203.0.113.6") + upgrade());
+  worker().turn();
+  EXPECT_THAT(loop_.sent[5], StartsWith("HTTP/1.1 101 "));
+  EXPECT_THAT(register_->who, HasSubstr("203.0.113.5"));
+  EXPECT_EQ(loop_.sent[6], "") << "it takes version 2 alone";
+  EXPECT_EQ(refused(Refusal::kProxyHeader), 1u);
+}
+
 }  // namespace
 }  // namespace holdfast::server

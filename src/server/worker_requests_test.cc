@@ -58,6 +58,7 @@ class WorkerRequestsTest : public testing::Test {
     if (worker_ == nullptr) {
       worker_ = std::make_unique<Worker>(settings_, router_, admission_, loop_, mailbox_, broker_,
                                          0, counters_);
+      worker_->add_listener(1000);
     }
     return *worker_;
   }

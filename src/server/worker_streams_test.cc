@@ -81,6 +81,7 @@ class WorkerStreamsTest : public testing::Test {
     if (worker_ == nullptr) {
       worker_ = std::make_unique<Worker>(settings_, router_, admission_, loop_, mailbox_, broker_,
                                          0, counters_);
+      worker_->add_listener(1000);
     }
     return *worker_;
   }

@@ -57,7 +57,7 @@ bool Worker::may_begin_handshake() const {
 }
 
 void Worker::begin_handshake(int descriptor, Connection& connection, MutableBytes bytes) {
-  auto context = listeners_[connection.route].traits.tls->present(number_);
+  auto context = traits_of(connection).tls->present(number_);
   context->tickets()->rotate(loop_.now());
   const bool newest_only =
       context->detaches() && counters_.tls_held.read() >= settings_.tls_attached_max;

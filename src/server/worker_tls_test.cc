@@ -1,139 +1,14 @@
 // TLS through a whole worker, without a kernel: OpenSSL's client on the other side.
 
-#include <gtest/gtest.h>
-
-#include <memory>
-#include <string>
-#include <vector>
-
-#include "broker/memory_broker.h"
-#include "protocol/frame.h"
-#include "protocol/tls_peer.h"
-#include "server/fake_loop.h"
-#include "server/worker.h"
+#include "server/worker_tls_scene.h"
 
 namespace holdfast::server {
 namespace {
 
-using protocol::SslEnd;
-using std::chrono::milliseconds;
-using std::chrono::seconds;
-
-constexpr int kListener = 1000;
-constexpr std::string_view kUpgrade =
-    "GET /echo HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
-
-class Echo final : public Handler {
- public:
-  Verdict upgrade(Peer&, const Request& request) override {
-    const ClientCertificate* certificate = request.client_certificate();
-    subjects.push_back(certificate == nullptr ? "nobody" : certificate->subject);
-    return Verdict::accept();
-  }
-  void open(Peer& peer, const Request& request) override {
-    peer.subscribe("news");
-    EXPECT_EQ(request.client_certificate() == nullptr, subjects.back() == "nobody");
-  }
-  void message(Peer& peer, MessageKind kind, std::span<const std::byte> payload) override {
-    peer.send(kind, payload);
-  }
-  std::vector<std::string> subjects;
-};
-
-const protocol::Identity& authority() {
-  static const protocol::Identity one("authority");
-  return one;
-}
-
-std::shared_ptr<const protocol::TlsContext> context(bool detach, bool asks = false,
-                                                    bool tls12 = false) {
-  static const protocol::Identity one("localhost");
-  protocol::TlsPolicy policy;
-  policy.allow_tls12 = tls12;
-  if (asks) policy.client_certificates = protocol::TlsClientCertificates::kRequired;
-  policy.client_authorities_pem = authority().certificate_pem();
-  policy.detach = detach;
-  policy.identities.emplace_back(one.certificate_pem(), one.key_pem(), "test.pem");
-  return *protocol::TlsContext::make(policy);
-}
-
-std::string frame(std::string payload, protocol::Opcode opcode = protocol::Opcode::kBinary) {
-  std::byte out[protocol::kFrameHeaderBytesMax];
-  const protocol::MaskKey key{};
-  const std::size_t size = protocol::write_frame_header(out, opcode, true, payload.size(), &key);
-  return std::string(as_text({out, size})) + payload;
-}
-
-class WorkerTls : public testing::TestWithParam<bool> {  // detached or not
+// Detached or not.
+class WorkerTls : public WorkerTlsScene, public testing::WithParamInterface<bool> {
  protected:
-  WorkerTls() {
-    settings_.ping_interval = seconds(20);
-    settings_.pong_timeout = seconds(5);
-    settings_.handshake_timeout = seconds(10);
-    settings_.close_timeout = seconds(1);
-    settings_.drain_time = seconds(10);
-    settings_.queue_bytes_max = 1'000'000;
-    settings_.session.message_bytes_max = 1'000'000;
-    settings_.descriptors = 2048;
-    settings_.connections_max = 1500;
-    settings_.tls_attached_max = 2;
-    router_.add("/echo", echo_);
-    worker_.emplace(settings_, router_, admission_, loop_, mailbox_, broker_, 0u, counters_);
-    worker_->add_listener(kListener, {.tls = &source_});
-  }
-  ~WorkerTls() override { clients_.clear(); }
-
-  SslEnd& connect(int descriptor) {
-    loop_.accept(descriptor, listener_);
-    auto& client = clients_[descriptor];
-    client = std::make_unique<SslEnd>(contexts_.get(), false);
-    client->handshake();
-    return *client;
-  }
-  // Gives the worker what the client has to say, in pieces.
-  void give(int descriptor, std::size_t piece = 100'000) {
-    const auto bytes = clients_[descriptor]->output();
-    for (std::size_t at = 0; at < bytes.size(); at += piece) {
-      loop_.receive(descriptor,
-                    as_text(Bytes(bytes).subspan(at, std::min(piece, bytes.size() - at))));
-    }
-  }
-  std::string take(int descriptor) {
-    SslEnd& client = *clients_[descriptor];
-    client.input(as_bytes(loop_.sent[descriptor]));
-    loop_.sent[descriptor].clear();
-    if (!client.is_done()) client.handshake();
-    return client.read();
-  }
-  void open(int descriptor, std::size_t piece = 100'000) {
-    SslEnd& client = connect(descriptor);
-    for (int i = 0; i < 5 && !client.is_done(); ++i) {
-      give(descriptor, piece);
-      worker_->turn();
-      take(descriptor);
-    }
-    ASSERT_TRUE(client.is_done());
-    client.write(kUpgrade);
-    give(descriptor, piece);
-    worker_->turn();
-    ASSERT_EQ(take(descriptor).substr(0, 12), "HTTP/1.1 101");
-  }
-
-  WorkerSettings settings_{};
-  const std::shared_ptr<Echo> echo_ = std::make_shared<Echo>();
-  Router router_;
-  Admission admission_{AdmissionLimits{1500, 0, 0}};
-  FakeLoop loop_;
-  std::unique_ptr<net::Waker> waker_ = net::Waker::create().value();
-  broker::Mailbox mailbox_{*waker_, 100};
-  broker::MemoryBroker broker_{{&mailbox_}};
-  Counters counters_;
-  TlsSource source_{context(GetParam())};
-  std::optional<Worker> worker_;
-  int listener_ = kListener;
-  protocol::SslContextPointer contexts_ = protocol::client_context();
-  std::map<int, std::unique_ptr<SslEnd>> clients_;
+  WorkerTls() : WorkerTlsScene(GetParam()) {}
 };
 INSTANTIATE_TEST_SUITE_P(Tls, WorkerTls, testing::Values(true, false));
 
@@ -176,31 +51,6 @@ TEST_P(WorkerTls, SealsWhatASlowPeerIsSentOnceAndInOrder) {
   ASSERT_EQ(heard.size(), 30 * 1004u);
   for (std::size_t i = 0; i < 30; ++i)
     EXPECT_EQ(heard.substr(i * 1004 + 4, 1000), std::string(1000, static_cast<char>('a' + i % 26)));
-}
-
-TEST_P(WorkerTls, LetsAStormWaitAndEstablishedPeersGoFirst) {
-  open(6);
-  clients_[6]->write(frame("still here"));
-  for (int descriptor = 100; descriptor < 700; ++descriptor) {
-    connect(descriptor);
-    give(descriptor);
-  }
-  give(6);
-  worker_->turn();
-  EXPECT_EQ(take(6).substr(2), "still here");
-  EXPECT_GT(counters_.tls_waited.read(), 500u);
-  // One of those that wait leaves; the others come in.
-  loop_.end(699);
-  for (int turn = 0; turn < 100; ++turn) {
-    worker_->turn();
-    for (int descriptor = 100; descriptor < 699; ++descriptor) {
-      if (loop_.sent[descriptor].empty()) continue;
-      take(descriptor);
-      give(descriptor);
-    }
-  }
-  EXPECT_EQ(counters_.tls_established.read(), 600u);
-  EXPECT_EQ(loop_.closed.count(699), 1u);
 }
 
 TEST_P(WorkerTls, EndsWithCloseNotifyOnBothSides) {
@@ -271,47 +121,6 @@ TEST_P(WorkerTls, TellsTheHandlerWhoseCertificateItIs) {
   worker_.reset();  // before what it was given
 }
 
-TEST_P(WorkerTls, LetsOldVersionsInAsLongAsOpenSslMayHoldMore) {
-  TlsSource old(context(true, false, true));
-  worker_->add_listener(kListener + 1, {.tls = &old});
-  listener_ = kListener + 1;
-  CHECK(SSL_CTX_set_max_proto_version(contexts_.get(), TLS1_2_VERSION) == 1);
-  open(6);
-  open(7);
-  EXPECT_EQ(counters_.tls_held.read(), 2u);
-  SslEnd& third = connect(8);
-  give(8);
-  worker_->turn();
-  ERR_clear_error();
-  take(8);
-  EXPECT_FALSE(third.is_done());
-  EXPECT_EQ(ERR_GET_REASON(ERR_peek_error()), SSL_R_TLSV1_ALERT_PROTOCOL_VERSION);
-  ERR_clear_error();
-  EXPECT_EQ(counters_.tls_old_refused.read(), 1u);
-  // One that leaves makes room; and who speaks TLS 1.3 needs none.
-  loop_.end(6);
-  worker_->turn();
-  EXPECT_EQ(counters_.tls_held.read(), 1u);
-  open(9);
-  CHECK(SSL_CTX_set_max_proto_version(contexts_.get(), 0) == 1);
-  open(10);
-  // Three that begin while there is room for one.
-  loop_.end(7);
-  worker_->turn();
-  CHECK(SSL_CTX_set_max_proto_version(contexts_.get(), TLS1_2_VERSION) == 1);
-  for (const int descriptor : {11, 12, 13}) connect(descriptor);
-  for (int i = 0; i < 3; ++i) {
-    for (const int descriptor : {11, 12, 13}) {
-      give(descriptor);
-      worker_->turn();
-      take(descriptor);
-    }
-  }
-  EXPECT_EQ(counters_.tls_old_refused.read(), 3u);
-  EXPECT_EQ(loop_.shut.count(11) + loop_.shut.count(12) + loop_.shut.count(13), 2u);
-  worker_.reset();  // before what it was given
-}
-
 TEST(OutboxOfTls, KeepsWhatIsSealedWhateverElseIsDropped) {
   Outbox outbox;
   outbox.push_sealed(SharedBytes::copy_of(as_bytes("record")));
@@ -370,16 +179,6 @@ TEST_P(WorkerTls, CountsOneThatLeavesBeforeItsHandshakeWasAnswered) {
   loop_.end(6);
   worker_->turn();
   EXPECT_EQ(counters_.of(Refusal::kLeft).read(), 1u);
-}
-
-TEST_P(WorkerTls, DropsAHandshakeThatTakesTooLong) {
-  connect(6);
-  give(6);
-  worker_->turn();
-  loop_.advance(seconds(11));
-  worker_->turn();
-  EXPECT_EQ(loop_.shut.count(6), 1u);
-  EXPECT_EQ(counters_.of(Refusal::kTimeout).read(), 1u);
 }
 
 }  // namespace

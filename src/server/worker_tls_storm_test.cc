@@ -1,0 +1,111 @@
+// Handshakes that have to wait, stall, or meet the end of the server, without a kernel.
+
+#include "server/worker_tls_scene.h"
+
+namespace holdfast::server {
+namespace {
+
+class WorkerTlsStorm : public WorkerTlsScene, public testing::WithParamInterface<bool> {
+ protected:
+  WorkerTlsStorm() : WorkerTlsScene(GetParam()) {}
+};
+INSTANTIATE_TEST_SUITE_P(Tls, WorkerTlsStorm, testing::Values(true, false));
+
+TEST_P(WorkerTlsStorm, LetsAStormWaitAndEstablishedPeersGoFirst) {
+  open(6);
+  clients_[6]->write(frame("still here"));
+  for (int descriptor = 100; descriptor < 700; ++descriptor) {
+    connect(descriptor);
+    give(descriptor);
+  }
+  give(6);
+  worker_->turn();
+  EXPECT_EQ(take(6).substr(2), "still here");
+  EXPECT_GT(counters_.tls_waited.read(), 500u);
+  // One of those that wait leaves; the others come in.
+  loop_.end(699);
+  for (int turn = 0; turn < 100; ++turn) {
+    worker_->turn();
+    for (int descriptor = 100; descriptor < 699; ++descriptor) {
+      if (loop_.sent[descriptor].empty()) continue;
+      take(descriptor);
+      give(descriptor);
+    }
+  }
+  EXPECT_EQ(counters_.tls_established.read(), 600u);
+  EXPECT_EQ(loop_.closed.count(699), 1u);
+}
+
+TEST_P(WorkerTlsStorm, LetsOldVersionsInAsLongAsOpenSslMayHoldMore) {
+  TlsSource old(context(true, false, true));
+  worker_->add_listener(kListener + 1, {.tls = &old});
+  listener_ = kListener + 1;
+  CHECK(SSL_CTX_set_max_proto_version(contexts_.get(), TLS1_2_VERSION) == 1);
+  open(6);
+  open(7);
+  EXPECT_EQ(counters_.tls_held.read(), 2u);
+  SslEnd& third = connect(8);
+  give(8);
+  worker_->turn();
+  ERR_clear_error();
+  take(8);
+  EXPECT_FALSE(third.is_done());
+  EXPECT_EQ(ERR_GET_REASON(ERR_peek_error()), SSL_R_TLSV1_ALERT_PROTOCOL_VERSION);
+  ERR_clear_error();
+  EXPECT_EQ(counters_.tls_old_refused.read(), 1u);
+  // One that leaves makes room; and who speaks TLS 1.3 needs none.
+  loop_.end(6);
+  worker_->turn();
+  EXPECT_EQ(counters_.tls_held.read(), 1u);
+  open(9);
+  CHECK(SSL_CTX_set_max_proto_version(contexts_.get(), 0) == 1);
+  open(10);
+  // Three that begin while there is room for one.
+  loop_.end(7);
+  worker_->turn();
+  CHECK(SSL_CTX_set_max_proto_version(contexts_.get(), TLS1_2_VERSION) == 1);
+  for (const int descriptor : {11, 12, 13}) connect(descriptor);
+  for (int i = 0; i < 3; ++i) {
+    for (const int descriptor : {11, 12, 13}) {
+      give(descriptor);
+      worker_->turn();
+      take(descriptor);
+    }
+  }
+  EXPECT_EQ(counters_.tls_old_refused.read(), 3u);
+  EXPECT_EQ(loop_.shut.count(11) + loop_.shut.count(12) + loop_.shut.count(13), 2u);
+  worker_.reset();  // before what it was given
+}
+
+TEST_P(WorkerTlsStorm, DropsAHandshakeThatTakesTooLong) {
+  connect(6);
+  give(6);
+  worker_->turn();
+  loop_.advance(seconds(11));
+  worker_->turn();
+  EXPECT_EQ(loop_.shut.count(6), 1u);
+  EXPECT_EQ(counters_.of(Refusal::kTimeout).read(), 1u);
+}
+
+TEST_P(WorkerTlsStorm, LetsHandshakesEndThatADrainMeets) {
+  connect(6);
+  connect(7);
+  give(7);
+  worker_->turn();
+  worker_->drain();
+  EXPECT_EQ(loop_.closed.count(kListener), 1u);
+  take(7);
+  go_on(6);
+  go_on(7);
+  // Accepted, and told only now: not served without TLS, whatever it says.
+  loop_.accept(8, kListener);
+  loop_.receive(8, kUpgrade);
+  worker_->turn();
+  EXPECT_EQ(loop_.reset_ones.count(8), 1u);
+  EXPECT_EQ(loop_.sent[8], "");
+  EXPECT_EQ(counters_.of(Refusal::kDraining).read(), 1u);
+  EXPECT_EQ(counters_.descriptors.read(), 2u);
+}
+
+}  // namespace
+}  // namespace holdfast::server
