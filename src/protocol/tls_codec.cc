@@ -204,6 +204,29 @@ void TlsCodec::end_writing(TlsEngine& engine, TlsAlert alert) {
   rest();
 }
 
+// RFC 8446 5.1, 6: a fatal alert, in a record of its own. Behind a first flight of TLS 1.3 it would
+// have to be sealed with keys that OpenSSL alone has (and that says nothing for others); in the
+// clear it would be a fault of ours (5), so there TCP ends alone.
+void TlsCodec::give_up(TlsAlert alert) {
+  CHECK(!is_established());
+  if (busy_ == nullptr) return;
+  const bool may_say = busy_->handshake == nullptr || busy_->handshake->is_in_clear();
+  busy_->handshake.reset();
+  std::vector<std::byte>().swap(busy_->partial);
+  if (may_say && alert != TlsAlert::kCloseNotify) {
+    constexpr std::byte kFatal{2};
+    const std::array<std::byte, 7> record = {static_cast<std::byte>(TlsContent::kAlert),
+                                             std::byte{3},
+                                             std::byte{3},
+                                             std::byte{0},
+                                             std::byte{2},
+                                             kFatal,
+                                             static_cast<std::byte>(alert)};
+    busy_->output.insert(busy_->output.end(), record.begin(), record.end());
+  }
+  rest();
+}
+
 void TlsCodec::end(TlsEngine& engine) {
   records_.end(engine);
   busy_.reset();

@@ -70,6 +70,11 @@ class TlsCodec {
   // The same, to be given by the next seal().
   void end_writing(TlsEngine& engine, TlsAlert alert);
 
+  // Of one that is not established, and will not be: what it holds goes at once, and the next
+  // seal() gives the last that it has to say. That is `alert` where it may be said without keys;
+  // kCloseNotify: nothing, as OpenSSL has said its own.
+  void give_up(TlsAlert alert);
+
   // The connection is gone: no secret of it stays.
   void end(TlsEngine& engine);
 

@@ -28,6 +28,19 @@ std::size_t record_bytes(Bytes records) {
   return size > records.size() || size <= kTlsHeaderBytes + kTlsTagBytes ? 0 : size;
 }
 
+// Whether these were said before keys were used: not behind a ChangeCipherSpec of TLS 1.2 (RFC 5246
+// 7.1), nor in records that look like data (RFC 8446 5.2). (The ChangeCipherSpec behind a
+// HelloRetryRequest means nothing, but is taken for one that does.)
+bool are_in_clear(Bytes records) {
+  while (records.size() >= kTlsHeaderBytes) {
+    if (records[0] != static_cast<std::byte>(TlsContent::kHandshake)) return false;
+    const std::size_t size = kTlsHeaderBytes + (std::to_integer<std::size_t>(records[3]) << 8) +
+                             std::to_integer<std::size_t>(records[4]);
+    records = records.subspan(std::min(size, records.size()));
+  }
+  return true;
+}
+
 // Whether a record's inside is this application data, without padding.
 bool is_data(Bytes inner, Bytes plaintext) {
   return inner.back() == static_cast<std::byte>(TlsContent::kApplicationData) &&
@@ -115,6 +128,7 @@ TlsHandshake::Progress TlsHandshake::feed(Bytes record, std::vector<std::byte>& 
   ERR_clear_error();
   last_output_.clear();
   take_output(last_output_);
+  is_in_clear_ = is_in_clear_ && are_in_clear(last_output_);
   output.insert(output.end(), last_output_.begin(), last_output_.end());
   if (has_failed) return Progress::kFailed;
   return result == 1 ? Progress::kDone : Progress::kMore;

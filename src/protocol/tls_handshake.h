@@ -73,6 +73,8 @@ class TlsHandshake {
   // After kFailed: for `newest_only`, which the client was not able to.
   bool was_too_old() const { return was_too_old_; }
   bool detaches() const { return detaches_; }
+  // All that this end has said could be read by anybody. So may an alert be (RFC 8446 6).
+  bool is_in_clear() const { return is_in_clear_; }
   bool was_resumed() const;
   // What the client showed; null: nothing, or it was not asked. With a ticket, what it showed when
   // it got the first.
@@ -109,7 +111,7 @@ class TlsHandshake {
   TlsSessions* sessions_ = nullptr;
   TlsFailure failure_;
   TlsSecrets secrets_;  // of application data, where it detaches
-  bool newest_only_ = false, was_too_old_ = false, was_unexpected_ = false;
+  bool newest_only_ = false, was_too_old_ = false, was_unexpected_ = false, is_in_clear_ = true;
   std::vector<std::byte> last_output_;                    // of the call that completed it
   std::uint64_t records_read_ = 0, records_written_ = 0;  // of a client, since then
 };

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <memory>
 #include <vector>
 
@@ -46,7 +47,8 @@ class TlsTable {
   std::vector<std::byte> scratch;  // where a record lies that came in pieces
   std::vector<Bytes> pieces;       // of one peer, to be sealed
   std::deque<int> waiting;         // for their handshake; those that left are still listed
-  std::uint32_t shaking = 0;       // handshakes under way
+  // Handshakes under way: since when each waits for its client.
+  std::map<int, Instant> shaking;
   std::uint32_t begun_in_turn = 0;
   std::uint32_t begun = 0;  // since memory was given back,
   Instant given_back{};     // which was then

@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -175,9 +176,14 @@ class Worker final : public Publisher, private topics::TopicListener {
   void begin_handshake(int descriptor, Connection& connection, MutableBytes bytes);
   void begin_waiting();
   bool may_begin_handshake() const;
-  bool note_established(const protocol::TlsCodec& codec, bool resumed);
-  void note_handshake_over();
-  void fail_tls(int descriptor, Connection& connection, protocol::TlsAlert alert);
+  Instant handshake_due() const;
+  std::map<int, Instant>::const_iterator longest_stalled() const;
+  bool end_stalled();
+  bool note_established(int descriptor, const protocol::TlsCodec& codec, bool resumed);
+  void give_up_handshake(int descriptor, protocol::TlsAlert alert);
+  void fail_tls(int descriptor, Connection& connection, protocol::TlsAlert alert,
+                Refusal reason = Refusal::kMalformed);
+  bool expire_handshake(int descriptor, Connection& connection);
   void submit_sealed(int descriptor);
   void keep_sealed(int descriptor, Connection& connection, Bytes rest);
   void seal_front(int descriptor, Outbox& outbox);

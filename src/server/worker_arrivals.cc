@@ -182,7 +182,7 @@ void Worker::give_back_memory() {
   const Instant now = loop_.now();
   const bool all_in = newcomers_ >= kCrowd && heads_.next_due() == kNever;
   const bool all_shaken = tls_ != nullptr && tls_->begun >= kHandshakesLeast &&
-                          tls_->shaking == 0 && tls_->waiting.empty() &&
+                          tls_->shaking.empty() && tls_->waiting.empty() &&
                           now - tls_->given_back >= kGiveBackInterval;
   if (!all_in && !all_shaken) return;
   if (all_in) newcomers_ = 0;

@@ -384,6 +384,7 @@ void Worker::expire_head(int descriptor, Connection& connection) {
     if (!connection.has(Connection::kRefuse)) counters_.of(Refusal::kTimeout).add();
     return release(descriptor, connection, Ending::kHandler, 1006);
   }
+  if (connection.tls && expire_handshake(descriptor, connection)) return;
   refuse(descriptor, connection, 408, Refusal::kTimeout, "the request did not come in time");
 }
 

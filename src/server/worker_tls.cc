@@ -13,6 +13,10 @@ namespace {
 constexpr std::uint32_t kShakingMax = 512;
 // One costs 0.2 ms: so many in a turn let established peers wait no longer than some 5 ms.
 constexpr std::uint32_t kBegunInTurnMax = 24;
+// Where somebody waits for its place, one that has not answered for so long has no place any more:
+// that is ten round trips over any line. Else so many that never answer would shut all others out
+// for as long as a handshake may take.
+constexpr Duration kStalledAfter = std::chrono::seconds(2);
 // The first flight of a client that waits; more has no honest reason.
 constexpr std::size_t kWaitingBytesMax = 16 * 1024;
 // Sealed at once of what waits for a slow reader.
@@ -53,7 +57,7 @@ void Worker::take_ciphertext(int descriptor, Connection& connection, MutableByte
 }
 
 bool Worker::may_begin_handshake() const {
-  return tls_->shaking < kShakingMax && tls_->begun_in_turn < kBegunInTurnMax;
+  return tls_->shaking.size() < kShakingMax && tls_->begun_in_turn < kBegunInTurnMax;
 }
 
 void Worker::begin_handshake(int descriptor, Connection& connection, MutableBytes bytes) {
@@ -62,7 +66,7 @@ void Worker::begin_handshake(int descriptor, Connection& connection, MutableByte
   const bool newest_only =
       context->detaches() && counters_.tls_held.read() >= settings_.tls_attached_max;
   (*tls_)[descriptor].begin(std::move(context), newest_only);
-  ++tls_->shaking;
+  tls_->shaking[descriptor] = loop_.now();
   ++tls_->begun_in_turn;
   ++tls_->begun;
   open_records(descriptor, connection, bytes);
@@ -75,17 +79,42 @@ const ClientCertificate* Worker::client_certificate(int descriptor) const {
 // After everything else that this turn brought.
 void Worker::begin_waiting() {
   if (tls_ == nullptr) return;
-  while (!tls_->waiting.empty() && may_begin_handshake()) {
+  while (!tls_->waiting.empty() && tls_->begun_in_turn < kBegunInTurnMax) {
     const int descriptor = tls_->waiting.front();
-    tls_->waiting.pop_front();
     Connection& connection = table_[descriptor];
-    if (connection.state != State::kRequest || !connection.tls) continue;
-    protocol::TlsCodec& codec = (*tls_)[descriptor];
-    if (!codec.is_waiting()) continue;
-    std::vector<std::byte> bytes = codec.take_waiting();
+    const bool still_waits =
+        connection.state == State::kRequest && connection.tls && (*tls_)[descriptor].is_waiting();
+    if (still_waits && !may_begin_handshake() && !end_stalled()) break;
+    tls_->waiting.pop_front();
+    if (!still_waits) continue;
+    std::vector<std::byte> bytes = (*tls_)[descriptor].take_waiting();
     begin_handshake(descriptor, connection, bytes);
   }
   tls_->begun_in_turn = 0;
+}
+
+// When one of those that wait may begin.
+Instant Worker::handshake_due() const {
+  if (may_begin_handshake() || tls_->shaking.empty()) return loop_.now();
+  return longest_stalled()->second + kStalledAfter;
+}
+
+std::map<int, Instant>::const_iterator Worker::longest_stalled() const {
+  return std::min_element(tls_->shaking.begin(), tls_->shaking.end(),
+                          [](const auto& a, const auto& b) { return a.second < b.second; });
+}
+
+// Makes room for one that waits. False: all of them go on.
+bool Worker::end_stalled() {
+  const auto [descriptor, since] = *longest_stalled();
+  if (judged_at(kStalledAfter) - since < kStalledAfter) return false;
+  Connection& connection = table_[descriptor];
+  if (connection.state == State::kRequest) {
+    fail_tls(descriptor, connection, protocol::TlsAlert::kHandshakeFailure, Refusal::kTimeout);
+  } else {
+    give_up_handshake(descriptor, protocol::TlsAlert::kCloseNotify);  // it has left by half
+  }
+  return true;
 }
 
 void Worker::open_records(int descriptor, Connection& connection, MutableBytes bytes) {
@@ -102,10 +131,14 @@ void Worker::open_records(int descriptor, Connection& connection, MutableBytes b
         if (codec.is_shaking_hands()) has_newcomers_ = true;  // the rest comes right behind
         return;
       case Kind::kNothing:
+        if (codec.is_shaking_hands()) {
+          // Our flight goes out: from now on it is the client's turn.
+          if (codec.has_something_to_say()) tls_->shaking[descriptor] = loop_.now();
+        }
         break;
       case Kind::kEstablished:
         has_newcomers_ = true;
-        if (!note_established(codec, opened.resumed))
+        if (!note_established(descriptor, codec, opened.resumed))
           return fail_tls(descriptor, connection, protocol::TlsAlert::kCloseNotify);
         break;
       case Kind::kData:
@@ -129,8 +162,8 @@ void Worker::open_records(int descriptor, Connection& connection, MutableBytes b
 
 // False: it stays with OpenSSL, which holds as many as it may. They began before the limit was
 // reached.
-bool Worker::note_established(const protocol::TlsCodec& codec, bool resumed) {
-  note_handshake_over();
+bool Worker::note_established(int descriptor, const protocol::TlsCodec& codec, bool resumed) {
+  tls_->shaking.erase(descriptor);
   counters_.tls_established.add();
   if (resumed) counters_.tls_resumed.add();
   if (codec.is_detached()) return true;
@@ -146,20 +179,42 @@ bool Worker::note_established(const protocol::TlsCodec& codec, bool resumed) {
   return false;
 }
 
-void Worker::note_handshake_over() { --tls_->shaking; }
+// Its place and OpenSSL's object are free at once, whatever the socket takes.
+void Worker::give_up_handshake(int descriptor, protocol::TlsAlert alert) {
+  tls_->shaking.erase(descriptor);
+  (*tls_)[descriptor].give_up(alert);
+}
 
 // RFC 8446 6.2: say why, and read no more.
-void Worker::fail_tls(int descriptor, Connection& connection, protocol::TlsAlert alert) {
+void Worker::fail_tls(int descriptor, Connection& connection, protocol::TlsAlert alert,
+                      Refusal reason) {
   counters_.tls_failed.add();
-  count_unanswered(connection, Refusal::kMalformed);
+  count_unanswered(connection, reason);
   if (connection.state == State::kOpen) {
     connection.state = State::kClosing;  // the handler may not send any more
     Peer peer(*this, descriptor);
     router_.handler(connection.route).close(peer, 1006);
   }
-  (*tls_)[descriptor].end_writing(tls_->engine, alert);
+  if ((*tls_)[descriptor].is_established()) {
+    (*tls_)[descriptor].end_writing(tls_->engine, alert);
+  } else {
+    give_up_handshake(descriptor, alert);
+  }
   queue(descriptor, connection, {}, -1);
   linger(descriptor, connection, Ending::kViolation);
+}
+
+// Its time is up. An answer of HTTP could not be read. One that waited did nothing wrong: we had no
+// time for it (internal_error, as in an emergency). Of one that stopped in the middle the terms
+// were never agreed on. False: it is established, or never said a word that could be answered.
+bool Worker::expire_handshake(int descriptor, Connection& connection) {
+  const protocol::TlsCodec& codec = (*tls_)[descriptor];
+  if (!codec.is_waiting() && !codec.is_shaking_hands()) return false;
+  fail_tls(descriptor, connection,
+           codec.is_waiting() ? protocol::TlsAlert::kInternalError
+                              : protocol::TlsAlert::kHandshakeFailure,
+           Refusal::kTimeout);
+  return true;
 }
 
 void Worker::submit_sealed(int descriptor) {
@@ -223,7 +278,7 @@ void Worker::say_last_word(int descriptor) {
 
 void Worker::forget_tls(int descriptor) {
   protocol::TlsCodec& codec = (*tls_)[descriptor];
-  if (codec.is_shaking_hands()) note_handshake_over();
+  tls_->shaking.erase(descriptor);
   if (codec.is_attached()) counters_.tls_held.subtract();
   codec.end(tls_->engine);
 }

@@ -5,6 +5,8 @@
 namespace holdfast::server {
 namespace {
 
+using std::chrono::milliseconds;
+
 class WorkerTlsStorm : public WorkerTlsScene, public testing::WithParamInterface<bool> {
  protected:
   WorkerTlsStorm() : WorkerTlsScene(GetParam()) {}
@@ -85,6 +87,106 @@ TEST_P(WorkerTlsStorm, DropsAHandshakeThatTakesTooLong) {
   worker_->turn();
   EXPECT_EQ(loop_.shut.count(6), 1u);
   EXPECT_EQ(counters_.of(Refusal::kTimeout).read(), 1u);
+}
+
+// What must not be sealed: it comes before anything was agreed.
+std::string alert(protocol::TlsAlert reason) {
+  return std::string("\x15\3\3\0\2\2", 6) + static_cast<char>(reason);
+}
+constexpr int kAtOnce = 512;  // handshakes under way
+
+// So many say it and nothing more.
+void fill(FakeLoop& loop, Worker& worker, std::string_view word) {
+  for (int descriptor = 100; descriptor < 100 + kAtOnce; ++descriptor) {
+    loop.accept(descriptor, kListener);
+    loop.receive(descriptor, word);
+  }
+  for (int turn = 0; turn < kAtOnce / 24 + 2; ++turn) worker.turn();
+}
+
+TEST_P(WorkerTlsStorm, LetsThoseGoThatDoNotAnswerAsSoonAsOthersWait) {
+  SslEnd& silent = connect(99);
+  const auto hello = silent.output();
+  fill(loop_, *worker_, as_text(hello));
+  EXPECT_NE(loop_.sent[100 + kAtOnce - 1], "") << "all of them are under way";
+  loop_.advance(seconds(3));
+  worker_->turn();
+  EXPECT_EQ(counters_.tls_failed.read(), 0u) << "nobody waits, they have their time";
+  connect(6);
+  give(6);
+  worker_->turn();
+  go_on(6);
+  EXPECT_EQ(counters_.tls_failed.read(), 1u);
+  EXPECT_EQ(counters_.of(Refusal::kTimeout).read(), 1u);
+  EXPECT_EQ(loop_.shut, std::set<int>{100});
+}
+
+TEST_P(WorkerTlsStorm, GivesEachItsTimeToAnswerAndWakesWhenItIsOver) {
+  SslEnd& silent = connect(99);
+  fill(loop_, *worker_, as_text(silent.output()));
+  connect(6);
+  give(6);
+  worker_->turn();
+  EXPECT_EQ(loop_.sent[6], "");
+  EXPECT_EQ(worker_->next_due(), loop_.now() + seconds(2));
+  loop_.advance(milliseconds(1900));
+  worker_->turn();
+  EXPECT_EQ(loop_.sent[6], "");
+  loop_.advance(milliseconds(100));
+  worker_->turn();
+  EXPECT_NE(loop_.sent[6], "");
+}
+
+TEST_P(WorkerTlsStorm, KeepsNoPlaceForOnesThatFailedAndDoNotLeave) {
+  fill(loop_, *worker_, std::string("\x16\3\1\0\4\2\0\0\0", 9));  // no ClientHello
+  EXPECT_EQ(counters_.tls_failed.read(), static_cast<std::uint64_t>(kAtOnce));
+  EXPECT_EQ(loop_.closed.size(), 0u);
+  open(6);
+}
+
+TEST_P(WorkerTlsStorm, AlertsWhoeverWaitsTooLongOrStopsBeforeTheTermsAreAgreedOn) {
+  const std::string half(as_text(connect(99).output()).substr(0, 100));
+  fill(loop_, *worker_, half);
+  connect(6);
+  give(6);
+  worker_->turn();
+  loop_.advance(seconds(11));  // for all of them at once
+  worker_->turn();
+  EXPECT_EQ(loop_.sent[6], alert(protocol::TlsAlert::kInternalError)) << "it waited in vain";
+  EXPECT_EQ(loop_.sent[100], alert(protocol::TlsAlert::kHandshakeFailure));
+  EXPECT_EQ(loop_.sent[99], "") << "it never spoke";
+  EXPECT_EQ(loop_.shut.count(6) + loop_.shut.count(99) + loop_.shut.count(100), 3u);
+  EXPECT_EQ(counters_.tls_failed.read(), kAtOnce + 1u);
+  EXPECT_EQ(counters_.of(Refusal::kTimeout).read(), kAtOnce + 2u);
+}
+
+TEST_P(WorkerTlsStorm, AlertsWhoeverSaysTooMuchBeforeItsTurn) {
+  fill(loop_, *worker_, as_text(connect(99).output()));
+  loop_.accept(6, kListener);
+  for (int i = 0; i < 17; ++i) loop_.receive(6, std::string(1000, 'x'));
+  worker_->turn();
+  EXPECT_EQ(loop_.sent[6], alert(protocol::TlsAlert::kHandshakeFailure));
+  EXPECT_EQ(loop_.shut.count(6), 1u);
+  EXPECT_EQ(counters_.tls_failed.read(), 1u);
+}
+
+TEST_P(WorkerTlsStorm, AlertsInTheClearOnlyWhereNoKeysAreInUseYet) {
+  TlsSource old(context(true, false, true));
+  worker_->add_listener(kListener + 1, {.tls = &old});
+  listener_ = kListener + 1;
+  connect(7);
+  CHECK(SSL_CTX_set_max_proto_version(contexts_.get(), TLS1_2_VERSION) == 1);
+  connect(6);
+  for (const int descriptor : {6, 7}) give(descriptor);
+  worker_->turn();
+  const std::string flight = loop_.sent[7];
+  EXPECT_NE(flight, "");
+  loop_.advance(seconds(11));
+  worker_->turn();
+  EXPECT_TRUE(loop_.sent[6].ends_with(alert(protocol::TlsAlert::kHandshakeFailure)));
+  EXPECT_EQ(loop_.sent[7], flight) << "RFC 8446 5: its client takes nothing any more in the clear";
+  EXPECT_EQ(counters_.tls_failed.read(), 2u);
+  worker_.reset();  // before what it was given
 }
 
 TEST_P(WorkerTlsStorm, LetsHandshakesEndThatADrainMeets) {

@@ -90,6 +90,7 @@ class Peer {
   void hear_tls_end();
   void check_tls_end() const;
   bool may_be_too_old() const;
+  bool may_be_too_late() const;
 
   // peer_hears.cc
   void hear(std::string bytes);

@@ -81,6 +81,12 @@ bool Peer::may_be_too_old() const {
   return tls_->is_old() && (!world_.scenario.allows_tls12 || world_.scenario.detaches);
 }
 
+// Its first flight did not come whole in time: that is said before anything is agreed on.
+bool Peer::may_be_too_late() const {
+  const Duration age = world_.now - link_.facts.accepted_at + std::chrono::milliseconds(2);
+  return !tls_->has_heard() && age >= world_.scenario.settings.handshake_timeout;
+}
+
 void Peer::hear_tls_end() {
   switch (tls_->state()) {
     case TlsEnd::State::kShaking:
@@ -91,7 +97,8 @@ void Peer::hear_tls_end() {
       if (tls_->has_more()) return fail("records behind close_notify (RFC 8446 6.1)");
       return;
     case TlsEnd::State::kFailed:
-      if (!is_guilty_ && !may_be_too_old()) return fail(fmt::format("TLS: {}", tls_->reason()));
+      if (!is_guilty_ && !may_be_too_old() && !may_be_too_late())
+        return fail(fmt::format("TLS: {}", tls_->reason()));
       stage_ = Stage::kOver;
       said_end_ = true;
       link_.fin_in_flight = true;
