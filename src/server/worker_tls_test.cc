@@ -1,5 +1,10 @@
 // TLS through a whole worker, without a kernel: OpenSSL's client on the other side.
 
+#include <openssl/core_names.h>
+#include <openssl/kdf.h>
+
+#include <array>
+
 #include "server/worker_tls_scene.h"
 
 namespace holdfast::server {
@@ -118,6 +123,84 @@ TEST_P(WorkerTls, TellsTheHandlerWhoseCertificateItIs) {
   worker_->turn();
   EXPECT_EQ(take(7).substr(2), "hello");
   EXPECT_EQ(worker_->client_certificate(7), nullptr) << "an idle peer keeps none";
+  worker_.reset();  // before what it was given
+}
+
+// What OpenSSL's client would not do: asks for another handshake, again and again, with the keys of
+// the one that it has (TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, RFC 5246 6.3, RFC 5288 3).
+class Renegotiator {
+ public:
+  Renegotiator(SSL* ssl, std::uint64_t sequence) : sequence_(sequence) {
+    std::array<unsigned char, 48> master;
+    std::array<unsigned char, 32> client, server;
+    CHECK(SSL_SESSION_get_master_key(SSL_get_session(ssl), master.data(), master.size()) == 48);
+    SSL_get_client_random(ssl, client.data(), client.size());
+    SSL_get_server_random(ssl, server.data(), server.size());
+    std::string seed = "key expansion", digest = "SHA256";
+    seed.append(server.begin(), server.end()).append(client.begin(), client.end());
+    const std::array<OSSL_PARAM, 4> parameters = {
+        OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, digest.data(), 0),
+        OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_SECRET, master.data(), master.size()),
+        OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_SEED, seed.data(), seed.size()),
+        OSSL_PARAM_construct_end()};
+    EVP_KDF* kdf = EVP_KDF_fetch(nullptr, "TLS1-PRF", nullptr);
+    EVP_KDF_CTX* context = EVP_KDF_CTX_new(kdf);
+    CHECK(EVP_KDF_derive(context, block_.data(), block_.size(), parameters.data()) == 1);
+    EVP_KDF_CTX_free(context);
+    EVP_KDF_free(kdf);
+  }
+  std::string ask() {
+    const std::string hello("\1\0\0\0", 4);  // it is refused by its type
+    std::string number;
+    for (int shift = 56; shift >= 0; shift -= 8)
+      number += static_cast<char>(sequence_ >> shift & 0xFF);
+    ++sequence_;
+    const std::string salt(block_.begin() + 32, block_.begin() + 36);
+    const std::string nonce = salt + number;
+    const std::string aad = number + std::string("\x16\3\3\0\4", 5);
+    std::array<unsigned char, 20> sealed;
+    int size = 0;
+    EVP_CIPHER_CTX* cipher = EVP_CIPHER_CTX_new();
+    EVP_EncryptInit_ex(cipher, EVP_aes_128_gcm(), nullptr, block_.data(), raw(nonce));
+    EVP_EncryptUpdate(cipher, nullptr, &size, raw(aad), 13);
+    EVP_EncryptUpdate(cipher, sealed.data(), &size, raw(hello), 4);
+    EVP_EncryptFinal_ex(cipher, sealed.data() + 4, &size);
+    EVP_CIPHER_CTX_ctrl(cipher, EVP_CTRL_AEAD_GET_TAG, 16, sealed.data() + 4);
+    EVP_CIPHER_CTX_free(cipher);
+    return std::string("\x16\3\3\0\x1c", 5) + number + std::string(sealed.begin(), sealed.end());
+  }
+
+ private:
+  static const unsigned char* raw(const std::string& text) {
+    return reinterpret_cast<const unsigned char*>(text.data());
+  }
+  std::uint64_t sequence_;
+  std::array<unsigned char, 40> block_;  // keys of client and server, then their salts
+};
+
+TEST_P(WorkerTls, DropsWhoeverAsksForMoreHandshakesAndReadsNoRefusal) {
+  TlsSource old(context(true, false, true));
+  worker_->add_listener(kListener + 1, {.tls = &old});
+  listener_ = kListener + 1;
+  CHECK(SSL_CTX_set_max_proto_version(contexts_.get(), TLS1_2_VERSION) == 1);
+  CHECK(SSL_CTX_set_cipher_list(contexts_.get(), "ECDHE-ECDSA-AES128-GCM-SHA256") == 1);
+  open(6);
+  Renegotiator asks(clients_[6]->ssl(), 2);  // behind its Finished and its request
+  loop_.sent[6].clear();
+  loop_.receive(6, asks.ask());
+  worker_->turn();
+  EXPECT_NE(loop_.sent[6], "") << "no_renegotiation";
+  loop_.limit(6, 0);
+  worker_->publish("news", MessageKind::kText, as_bytes("what it does not read"));
+  worker_->turn();
+  int asked = 0;
+  for (; asked < 10'000 && counters_.tls_failed.read() == 0; ++asked) {
+    loop_.receive(6, asks.ask());
+    worker_->turn();
+  }
+  EXPECT_GT(asked, 1'000) << "a ticket may be longer than a few of them";
+  EXPECT_LT(asked, 3'000);
+  EXPECT_EQ(counters_.of(Ending::kViolation).read(), 1u);
   worker_.reset();  // before what it was given
 }
 
