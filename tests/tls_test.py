@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+import ctypes
 import os
 import pathlib
 import re
@@ -518,6 +519,23 @@ class Holding(unittest.TestCase):
             time.sleep(0.2)
             everything = [bytes.fromhex(line[2]) for line in lines]
             self.assertEqual(found_in_memory(server.process.pid, everything), 0)
+
+    def test_secrets_lie_in_memory_that_is_neither_dumped_nor_swapped_nor_inherited(self):
+        with tls_server() as server, SecurePeer(server) as peer:
+            peer.echo(b"x")
+            flags = [set(line.split()[1:]) for line in pathlib.Path(f"/proc/{server.process.pid}/smaps").read_text().splitlines() if line.startswith("VmFlags:")]
+            self.assertTrue(any({"lo", "wf", "dd"} <= one for one in flags), flags)
+            self.assertEqual(server.metric("holdfast_tls_secrets_unlocked"), 0)
+
+    def test_it_says_when_secrets_may_come_into_swap(self):
+        def lock_nothing():
+            ctypes.CDLL(None).prctl(24, 14, 0, 0, 0)  # PR_CAPBSET_DROP, CAP_IPC_LOCK: root may lock beyond any limit
+            resource.setrlimit(resource.RLIMIT_MEMLOCK, (0, 0))
+
+        with tls_server(preexec_fn=lock_nothing) as server, SecurePeer(server) as peer:
+            peer.echo(b"x")
+            self.assertEqual(server.wait_for_log("TLS secrets may come into swap")["level"], "warning")
+            self.assertEqual(server.metric("holdfast_tls_secrets_unlocked"), 1)
 
     @unittest.skipIf(SANITIZED, "memory tells nothing")
     def test_an_idle_peer_costs_little_more_than_without_tls(self):

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <systemd/sd-daemon.h>
 
+#include <algorithm>
 #include <csignal>
 #include <ctime>
 #include <string>
@@ -94,6 +95,12 @@ void tell_terms(const Server& server) {
   }
 }
 
+bool may_swap_secrets(const Server& server) {
+  const auto& counters = server.cluster().counters();
+  return std::any_of(counters.begin(), counters.end(),
+                     [](const auto& one) { return one->tls_unlocked.read() != 0; });
+}
+
 // What a running server looks after, beside its connections.
 class Housekeeping {
  public:
@@ -107,6 +114,12 @@ class Housekeeping {
     if (now >= status_due_) {
       tell_status(server_);
       status_due_ = now + kStatusInterval;
+    }
+    if (!has_told_of_swap_ && may_swap_secrets(server_)) {
+      has_told_of_swap_ = true;
+      log(LogLevel::kWarning,
+          "TLS secrets may come into swap: RLIMIT_MEMLOCK is too small (LimitMEMLOCK= of the unit, "
+          "ulimit -l)");
     }
     if (now >= terms_due_) {
       tell_terms(server_);
@@ -134,6 +147,7 @@ class Housekeeping {
   ServeChannels& channels_;
   FileWatch files_;
   Instant status_due_{}, terms_due_{};
+  bool has_told_of_swap_ = false;
 };
 
 void hold(Server& server, ServeChannels& channels) {

@@ -4,6 +4,7 @@
 // (MADV_WIPEONFORK), nor in swap (mlock(2)) as far as RLIMIT_MEMLOCK allows. Pages are the kernel's
 // until they are touched.
 
+#include <algorithm>
 #include <cstddef>
 #include <memory>
 #include <memory_resource>
@@ -33,6 +34,12 @@ class SecretMemory {
 
 // The same for small things, in chunks that an allocator asks for. Used by one thread.
 class SecretResource final : public std::pmr::memory_resource {
+ public:
+  bool is_locked() const {
+    return std::all_of(chunks_.begin(), chunks_.end(),
+                       [](const auto& chunk) { return chunk->is_locked(); });
+  }
+
  private:
   void* do_allocate(std::size_t bytes, std::size_t alignment) override;
   void do_deallocate(void* memory, std::size_t bytes, std::size_t alignment) override;

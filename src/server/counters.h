@@ -99,6 +99,7 @@ struct alignas(64) Counters {
   Counter tls_old_refused;         // TLS 1.2 handshakes that tls_attached_max turned away
   Counter tls_failed;              // handshakes and connections that ended with a TLS alert
   Counter tls_waited;              // handshakes that had to wait for others
+  Counter tls_unlocked;  // 1: secrets may come into swap, RLIMIT_MEMLOCK forbids to lock them
   Counter bytes_received;
   Counter bytes_sent;    // handed to the transmit queue
   Counter queued_bytes;  // waiting for slow readers now

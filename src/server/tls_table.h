@@ -37,7 +37,8 @@ class TlsTable {
     if (descriptor >= end_) extend(descriptor + 1);
     return row(descriptor);
   }
-  bool is_locked() const { return memory_.is_locked(); }
+  // None of it may come into swap.
+  bool is_locked() const { return memory_.is_locked() && secrets_.is_locked(); }
 
  private:
   net::SecretResource secrets_;  // what the rows have elsewhere

@@ -72,6 +72,7 @@ void Worker::begin_handshake(int descriptor, Connection& connection, MutableByte
   (*tls_)[descriptor].begin(std::move(context), newest_only);
   tls_->shaking[descriptor] = loop_.now();
   ++tls_->begun_in_turn;
+  if (!tls_->is_locked()) counters_.tls_unlocked.set(1);
   ++tls_->begun;
   open_records(descriptor, connection, bytes);
 }

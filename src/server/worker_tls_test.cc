@@ -1,7 +1,11 @@
 // TLS through a whole worker, without a kernel: OpenSSL's client on the other side.
 
+#include <linux/capability.h>
 #include <openssl/core_names.h>
 #include <openssl/kdf.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <array>
 
@@ -202,6 +206,35 @@ TEST_P(WorkerTls, DropsWhoeverAsksForMoreHandshakesAndReadsNoRefusal) {
   EXPECT_LT(asked, 3'000);
   EXPECT_EQ(counters_.of(Ending::kViolation).read(), 1u);
   worker_.reset();  // before what it was given
+}
+
+// As a process without privilege under RLIMIT_MEMLOCK 0.
+class NothingMayBeLocked {
+ public:
+  NothingMayBeLocked() {
+    CHECK(::syscall(SYS_capget, &header_, before_.data()) == 0);
+    auto without = before_;
+    without[0].effective &= ~(1u << CAP_IPC_LOCK);
+    CHECK(::syscall(SYS_capset, &header_, without.data()) == 0);
+    CHECK(::getrlimit(RLIMIT_MEMLOCK, &limit_) == 0);
+    const rlimit none{0, limit_.rlim_max};
+    CHECK(::setrlimit(RLIMIT_MEMLOCK, &none) == 0);
+  }
+  ~NothingMayBeLocked() {
+    ::setrlimit(RLIMIT_MEMLOCK, &limit_);
+    ::syscall(SYS_capset, &header_, before_.data());
+  }
+
+ private:
+  __user_cap_header_struct header_{_LINUX_CAPABILITY_VERSION_3, 0};
+  std::array<__user_cap_data_struct, 2> before_{};
+  rlimit limit_{};
+};
+
+TEST_P(WorkerTls, SaysThatItsSecretsMayComeIntoSwap) {
+  const NothingMayBeLocked limits;
+  open(6);
+  EXPECT_EQ(counters_.tls_unlocked.read(), 1u);
 }
 
 TEST(OutboxOfTls, KeepsWhatIsSealedWhateverElseIsDropped) {
