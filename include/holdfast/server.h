@@ -27,6 +27,12 @@ namespace server {
 class Cluster;
 }
 
+// Makes OpenSSL, in this whole process, overwrite what it frees, up to 9 KiB a piece (larger ones
+// hold messages, not secrets): keys and secrets lie in most of its objects, and it overwrites not
+// all of them by itself. For a program whose server speaks TLS; before the first use of OpenSSL by
+// anybody in it. False: too late, and nothing has changed. `holdfast serve` does it.
+bool cleanse_freed_secrets();
+
 class Server {
  public:
   explicit Server(Options options);

@@ -16,7 +16,6 @@
 #include "holdfast/admin.h"
 #include "holdfast/server.h"
 #include "net/clock.h"
-#include "protocol/tls_context.h"
 #include "server/cluster.h"
 
 namespace holdfast::commands {
@@ -189,7 +188,7 @@ int drain(Server& server, const ServeSettings& settings) {
 
 int serve(const ServeConfiguration& configuration) {
   const ServeSettings& settings = configuration.settings;
-  protocol::use_cleansing_allocator();  // before anything of OpenSSL is
+  cleanse_freed_secrets();  // before anything of OpenSSL is used
   start_log(settings.log_level, settings.log_format);
   for (const std::string& warning : configuration.warnings) log(LogLevel::kWarning, warning);
 

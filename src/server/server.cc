@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "base/shared_bytes.h"
 #include "net/clock.h"
+#include "protocol/tls_context.h"
 #include "server/cluster.h"
 
 namespace holdfast {
@@ -31,6 +32,8 @@ bool is_asked_to_end(std::chrono::milliseconds longest) {
 }
 
 }  // namespace
+
+bool cleanse_freed_secrets() { return protocol::use_cleansing_allocator(); }
 
 Server::Server(Options options) : cluster_(std::make_unique<server::Cluster>(std::move(options))) {}
 Server::~Server() = default;
