@@ -503,22 +503,39 @@ class Holding(unittest.TestCase):
 
     @unittest.skipIf(SANITIZED, "freed memory is kept")
     def test_after_the_close_no_secret_is_left_in_memory(self):
-        keys = pathlib.Path(FOLDER.name) / "keys.log"
-        with tls_server() as server:
-            peers = [SecurePeer(server, context=client_context(keylog_filename=str(keys))) for _ in range(5)]
-            for peer in peers:
-                peer.echo(b"x")
-            lines = [line.split() for line in keys.read_text().splitlines() if not line.startswith("#")]
-            secrets = [bytes.fromhex(line[2]) for line in lines if line[0] in ("CLIENT_TRAFFIC_SECRET_0", "SERVER_TRAFFIC_SECRET_0")]
-            self.assertEqual(len(secrets), 10)
-            self.assertEqual(found_in_memory(server.process.pid, secrets), 10, "the scan finds those that are in use")
-            for peer in peers:
-                peer.send(frame(8, b"\x03\xe8"))
-                peer.socket.close()
-            eventually(lambda: server.metric("holdfast_descriptors") == 0 if "holdfast_descriptors" in server.metrics() else server.connections() == 0)
-            time.sleep(0.2)
-            everything = [bytes.fromhex(line[2]) for line in lines]
-            self.assertEqual(found_in_memory(server.process.pid, everything), 0)
+        for suite in ("TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256"):
+            with self.subTest(suite), tls_server("--tls-suites", suite) as server:
+                keys = pathlib.Path(FOLDER.name) / f"{suite}.log"
+                context = client_context(keylog_filename=str(keys))
+                peers = [SecurePeer(server, context=context) for _ in range(5)]
+                for peer in peers:
+                    peer.echo(b"x")
+                peers.append(SecurePeer(server, context=context, session=peers[0].socket.session))
+                peers[5].echo(b"x")
+                self.assertTrue(peers[5].socket.session_reused)
+                lines = [line.split() for line in keys.read_text().splitlines() if not line.startswith("#")]
+                # A longer secret lies in two pieces.
+                in_use = [bytes.fromhex(line[2])[:32] for line in lines if line[0] in ("CLIENT_TRAFFIC_SECRET_0", "SERVER_TRAFFIC_SECRET_0")]
+                self.assertEqual(len(in_use), 12)
+                self.assertEqual(found_in_memory(server.process.pid, in_use), 12, "the scan finds those that are in use")
+                for peer in peers:
+                    peer.send(frame(8, b"\x03\xe8"))
+                    peer.socket.close()
+                eventually(lambda: server.connections() == 0)
+                time.sleep(0.2)
+                everything = [bytes.fromhex(line[2])[at : at + 16] for line in lines for at in (0, 16, 32) if at < len(line[2]) // 2]
+                self.assertEqual(found_in_memory(server.process.pid, everything), 0)
+
+    @unittest.skipIf(SANITIZED, "freed memory is kept")
+    def test_no_text_of_a_key_is_left_in_memory(self):
+        keys = pathlib.Path(FOLDER.name) / "scanned.keys"
+        keys.write_text("".join(ticket_key() for _ in range(3)))
+        with tls_server("--tls-ticket-keys", keys) as server:
+            hang_up(server, "certificates reloaded")
+            texts = pathlib.Path(KEY).read_text().splitlines()[1:-1] + keys.read_text().splitlines()
+            pieces = [text[at : at + 16].encode() for text in texts for at in range(0, len(text) - 15, 16)]
+            self.assertEqual(found_in_memory(server.process.pid, pieces), 0)
+            self.assertEqual(found_in_memory(server.process.pid, [KEY.encode()]), 1, "the scan finds what is there: the file's name")
 
     def test_secrets_lie_in_memory_that_is_neither_dumped_nor_swapped_nor_inherited(self):
         with tls_server() as server, SecurePeer(server) as peer:

@@ -175,7 +175,12 @@ bool use_cleansing_allocator() {
   return CRYPTO_set_mem_functions(allocate, reallocate, cleanse_and_free) == 1;
 }
 
-TlsIdentity::~TlsIdentity() { OPENSSL_cleanse(key_pem.data(), key_pem.size()); }
+void cleanse(std::string& text) {
+  OPENSSL_cleanse(text.data(), text.size());
+  text.clear();
+}
+
+TlsIdentity::~TlsIdentity() { cleanse(key_pem); }
 
 struct TlsContext::Loaded {
   TlsCertificateTerm term;

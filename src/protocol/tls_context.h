@@ -114,6 +114,9 @@ class TlsContext {
   bool detach_ = true, allow_tls12_ = false, asks_for_certificates_ = false;
 };
 
+// Overwrites a text that held keys, and leaves it empty.
+void cleanse(std::string& text);
+
 // Makes OpenSSL overwrite what it frees: secrets lie in most of its objects, and not all of them
 // are overwritten by itself. Before the first call of anything in OpenSSL; false: too late.
 bool use_cleansing_allocator();

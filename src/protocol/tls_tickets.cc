@@ -110,11 +110,14 @@ Result<TlsTicketKeys> parse_ticket_keys(std::string_view text) {
     text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
     if (line.empty()) continue;
     std::array<unsigned char, kLineChars> bytes{};
+    TlsTicketKey key;
     const bool is_key =
         line.size() == kLineChars && line.ends_with("=") && !line.ends_with("==") &&
         EVP_DecodeBlock(bytes.data(), reinterpret_cast<const unsigned char*>(line.data()),
                         static_cast<int>(line.size())) ==
             static_cast<int>(TlsTicketKey::kBytes + 1);
+    if (is_key) key = key_of(bytes.data());
+    OPENSSL_cleanse(bytes.data(), bytes.size());  // some of it may have been a key
     if (!is_key)
       return failure(
           fmt::format("line {} is no key: write {} random bytes as base64 "
@@ -122,8 +125,7 @@ Result<TlsTicketKeys> parse_ticket_keys(std::string_view text) {
                       number, TlsTicketKey::kBytes, TlsTicketKey::kBytes));
     if (keys.size() == TlsTickets::kSharedMax)
       return failure(fmt::format("there are more than {} keys", TlsTickets::kSharedMax));
-    keys.push_back(key_of(bytes.data()));
-    OPENSSL_cleanse(bytes.data(), bytes.size());
+    keys.push_back(key);
     const bool is_twice = std::any_of(keys.begin(), keys.end() - 1, [&](const TlsTicketKey& one) {
       return one.name == keys.back().name;
     });

@@ -4,28 +4,54 @@
 
 #include <algorithm>
 #include <fstream>
-#include <iterator>
 
 namespace holdfast::server {
 namespace {
 
 using protocol::TlsContext;
 
-Result<std::string> read_file(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) return failure(fmt::format("'{}' cannot be read", path));
-  return std::string{std::istreambuf_iterator<char>(file), {}};
+// What grows leaves its old memory behind, as it was: this one overwrites it.
+void make_room(std::string& text, std::size_t size) {
+  if (size <= text.capacity()) return text.resize(size);
+  std::string bigger;
+  bigger.reserve(std::max(size, 2 * text.capacity()));
+  bigger = text;
+  protocol::cleanse(text);
+  text = std::move(bigger);
+  text.resize(size);
 }
 
+// Appends what a file holds, a key maybe, and leaves no other copy of it. False: it cannot be read.
+bool append_file(const std::string& path, std::string& text) {
+  constexpr std::size_t kPieceBytes = 16 * 1024;  // more than most of them have
+  std::ifstream file;
+  file.rdbuf()->pubsetbuf(nullptr, 0);  // its buffer would be such a copy
+  file.open(path, std::ios::binary);
+  if (!file) return false;
+  std::size_t size = text.size();
+  do {
+    make_room(text, size + kPieceBytes);
+    file.read(text.data() + size, kPieceBytes);
+    size += static_cast<std::size_t>(file.gcount());
+  } while (file);
+  text.resize(size);
+  return !file.bad();  // as that of a folder is
+}
+
+// Whoever asks for keys overwrites them.
 Result<std::string> read_files(std::span<const std::string> paths) {
   std::string text;
   for (const std::string& path : paths) {
-    const auto one = read_file(path);
-    if (!one) return one;
-    text += *one + "\n";
+    if (!append_file(path, text)) {
+      protocol::cleanse(text);
+      return failure(fmt::format("'{}' cannot be read", path));
+    }
+    make_room(text, text.size() + 1);
+    text.back() = '\n';
   }
   return text;
 }
+Result<std::string> read_file(const std::string& path) { return read_files({&path, 1}); }
 
 std::string joined(const std::vector<std::string>& words) {
   return fmt::format("{}", fmt::join(words, ":"));
@@ -133,9 +159,10 @@ std::optional<std::string> TlsSources::load(const Options& options,
   }
   protocol::TlsTicketKeys ticket_keys;
   if (!options.tls_ticket_keys.empty()) {
-    const auto text = read_files(options.tls_ticket_keys);
+    auto text = read_files(options.tls_ticket_keys);
     if (!text) return "tls-ticket-keys: " + text.error().message;
     auto keys = protocol::parse_ticket_keys(*text);
+    protocol::cleanse(*text);
     if (!keys) return "tls-ticket-keys: " + keys.error().message;
     ticket_keys = std::move(*keys);
   }
