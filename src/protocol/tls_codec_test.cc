@@ -292,6 +292,46 @@ TEST(TlsContext, ChoosesTheCertificateByName) {
   }
 }
 
+// RFC 7301: what is not ours is not chosen, and is no reason to refuse anybody.
+TEST(TlsContext, SpeaksHttp11WhateverElseIsOffered) {
+  const auto context = context_of({.identities = {identity_of(localhost())}});
+  const auto chosen = [&](std::string_view offered) {
+    const auto clients = client_context();
+    CHECK(SSL_CTX_set_alpn_protos(clients.get(),
+                                  reinterpret_cast<const unsigned char*>(offered.data()),
+                                  static_cast<unsigned>(offered.size())) == 0);
+    Pair pair(clients.get(), context);
+    pair.run();
+    EXPECT_TRUE(pair.client.is_done());
+    const unsigned char* name = nullptr;
+    unsigned size = 0;
+    SSL_get0_alpn_selected(pair.client.ssl(), &name, &size);
+    return std::string(reinterpret_cast<const char*>(name), size);
+  };
+  EXPECT_EQ(chosen("\x02h2\x08http/1.1"), "http/1.1");
+  EXPECT_EQ(chosen("\x02h2"), "");
+}
+
+TEST(TlsCodec, BearsAThousandKeyUpdatesInARowAndNoMore) {
+  const auto context = context_of({.identities = {identity_of(localhost())}});
+  const auto clients = client_context();
+  Pair pair(clients.get(), context);
+  pair.run();
+  const auto update = [&](int times) {
+    for (int i = 0; i < times; ++i) {
+      CHECK(SSL_key_update(pair.client.ssl(), SSL_KEY_UPDATE_NOT_REQUESTED) == 1);
+      pair.client.handshake();
+    }
+    pair.run();
+  };
+  update(TlsRecords::kKeyUpdatesMax);
+  expect_talk(pair);
+  update(TlsRecords::kKeyUpdatesMax);
+  EXPECT_EQ(pair.end, Kind::kMore) << "data between them begins another row";
+  update(1);
+  EXPECT_EQ(pair.end, Kind::kFailed);
+}
+
 TEST(TlsTickets, AreGoodWithWhoeverHasTheKeyAndNoLongerThanTheyLive) {
   const auto make = [](const std::shared_ptr<TlsTickets>& tickets) {
     return *TlsContext::make({.identities = {identity_of(localhost())}}, tickets);
