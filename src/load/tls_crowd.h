@@ -1,6 +1,6 @@
 #pragma once
 
-// TLS of one worker's connections, by descriptor: 128 bytes for each, and what OpenSSL takes while
+// TLS of one worker's connections, by descriptor: 96 bytes for each, and what OpenSSL takes while
 // a handshake is under way. What it learned of the server's tickets is shared by all of them.
 
 #include <cstdint>
