@@ -1,0 +1,237 @@
+"""What scripts/hostile does to a server: each attack is a function of its port and of when to stop, and says what came."""
+import random, select, socket, struct, time, zlib
+
+HOST = "127.0.0.7"
+UPGRADE = ("GET {path} HTTP/1.1\r\nHost: hostile\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+           "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{extra}\r\n")
+MASK = b"\x01\x02\x03\x04"
+
+
+def frame(first, payload):
+    size = len(payload)
+    if size < 126:
+        head = struct.pack("!BB", first, 0x80 | size)
+    elif size < 65536:
+        head = struct.pack("!BBH", first, 0x80 | 126, size)
+    else:
+        head = struct.pack("!BBQ", first, 0x80 | 127, size)
+    masked = bytes(byte ^ MASK[i & 3] for i, byte in enumerate(payload)) if size < 4096 else payload
+    return head + (MASK if size < 4096 else b"\0\0\0\0") + masked
+
+
+def dial(port):
+    peer = socket.socket()
+    peer.setblocking(False)
+    try:
+        peer.connect((HOST, port))
+    except BlockingIOError:
+        pass
+    return peer
+
+
+def dialled(port):
+    """Connected, or given up after a second."""
+    peer = dial(port)
+    poll = select.poll()
+    poll.register(peer, select.POLLOUT)
+    poll.poll(1000)
+    return peer
+
+
+def opened(port, path="/echo", extra=""):
+    peer = socket.create_connection((HOST, port), timeout=10)
+    peer.sendall(UPGRADE.format(path=path, extra=extra).encode())
+    answer = b""
+    while b"\r\n\r\n" not in answer:
+        more = peer.recv(4096)
+        if not more:
+            break
+        answer += more
+    if b" 101 " not in answer[:16]:
+        raise OSError(f"not let in: {answer[:60]}")
+    peer.setblocking(False)
+    return peer
+
+
+def push(peer, data):
+    """Sends what fits; False when the server ended the connection."""
+    return pushed(peer, data) is not None
+
+
+def pushed(peer, data):
+    """How many bytes went out; None when the server ended the connection."""
+    try:
+        return peer.send(data)
+    except BlockingIOError:
+        return 0
+    except OSError:
+        return None
+
+
+def drained(peer):
+    """Reads and forgets; False at the end."""
+    try:
+        while data := peer.recv(65536):
+            if len(data) < 65536:
+                return True
+        return False
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+
+
+class Crowd:
+    """So many connections at once, each replaced when the server ends it."""
+
+    def __init__(self, size, connect, act):
+        self.size, self.connect, self.act, self.peers, self.done = size, connect, act, [], 0
+
+    def run(self, until):
+        while time.monotonic() < until:
+            for _ in range(min(200, self.size - len(self.peers))):
+                try:
+                    self.peers.append(self.connect())
+                except OSError:
+                    break
+            alive = []
+            for peer in self.peers:
+                if self.act(peer):
+                    alive.append(peer)
+                else:
+                    peer.close()
+                self.done += 1
+                if time.monotonic() > until:
+                    break
+            else:
+                self.peers = alive
+            time.sleep(0.01)
+        for peer in self.peers:
+            peer.close()
+        return self.done
+
+
+def slow_head(port, until):
+    def act(peer):
+        return push(peer, random.choice(b"abcdefgh").to_bytes(1, "big"))
+
+    def connect():
+        peer = dialled(port)
+        push(peer, b"GET / HTTP/1.1\r\nX-")
+        return peer
+    crowd = Crowd(1000, connect, act)
+    crowd.run(until)
+    return "1,000 heads, a byte at a time"
+
+
+def slow_body(port, until):
+    def connect():
+        peer = dialled(port)
+        push(peer, b"POST /topics/x HTTP/1.1\r\nHost: h\r\nContent-Length: 60000\r\n\r\n")
+        return peer
+    Crowd(1000, connect, lambda peer: push(peer, b"x")).run(until)
+    return "1,000 bodies, a byte at a time"
+
+
+def junk(port, until):
+    count = 0
+    while time.monotonic() < until:
+        peers = [dial(port) for _ in range(50)]
+        time.sleep(0.005)
+        for peer in peers:
+            push(peer, random.randbytes(random.randint(1, 4000)))
+        more = opened(port)
+        push(more, random.randbytes(2000))
+        time.sleep(0.005)
+        for peer in [*peers, more]:
+            drained(peer)
+            peer.close()
+        count += 51
+    return f"{count:,} connections with random bytes"
+
+
+def huge_frames(port, until):
+    count = 0
+    while time.monotonic() < until:
+        for head in (b"\x82\xff" + struct.pack("!Q", 1 << 62), b"\x82\xff" + struct.pack("!Q", 1 << 63),
+                     b"\x82\xff" + struct.pack("!Q", 900_000), b"\x82\xfe\x00\x01"):
+            try:
+                peer = opened(port)
+            except OSError:
+                continue
+            push(peer, head + MASK + b"x" * 20_000)
+            time.sleep(0.002)
+            drained(peer)
+            peer.close()
+            count += 1
+    return f"{count:,} frames that promise too much"
+
+
+def bombs(port, until):
+    deflate = zlib.compressobj(9, zlib.DEFLATED, -15)
+    bomb = deflate.compress(b"\0" * (256 << 20)) + deflate.flush(zlib.Z_SYNC_FLUSH)
+    bomb = frame(0xC2, bomb[:-4])
+    count = 0
+    while time.monotonic() < until:
+        peer = opened(port, extra="Sec-WebSocket-Extensions: permessage-deflate\r\n")
+        peer.setblocking(True)
+        peer.settimeout(2)
+        try:
+            peer.sendall(bomb)
+            while peer.recv(4096):
+                pass
+        except OSError:
+            pass
+        peer.close()
+        count += 1
+    return f"{count:,} messages of 256 MiB in {len(bomb) >> 10} KiB"
+
+
+def ping_flood(port, until):
+    pings = frame(0x89, b"x" * 100) * 200
+    peers = [opened(port) for _ in range(50)]
+    sent = 0
+    while time.monotonic() < until:
+        for i, peer in enumerate(peers):
+            if (size := pushed(peer, pings)) is not None:
+                sent += size
+            else:
+                peer.close()
+                try:
+                    peers[i] = opened(port)
+                except OSError:
+                    pass
+            if i % 2 == 0:  # the others never read
+                drained(peer)
+    for peer in peers:
+        peer.close()
+    return f"{sent >> 20:,} MiB of pings from 50 peers, half of which never read"
+
+
+def churn(port, until):
+    count = 0
+    while time.monotonic() < until:
+        peers = [dial(port) for _ in range(100)]
+        for i, peer in enumerate(peers):
+            if i % 3 == 0:
+                push(peer, UPGRADE.format(path="/", extra="").encode())
+            if i % 2 == 0:
+                peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            peer.close()
+        count += 100
+    return f"{count:,} connections made and ended at once"
+
+
+def too_many(port, until):
+    """More than the server may hold: refusals, and never an honest one cut."""
+    def connect():
+        peer = dialled(port)
+        push(peer, UPGRADE.format(path="/", extra="").encode())
+        return peer
+    crowd = Crowd(9000, connect, drained)
+    crowd.run(until)
+    return f"9,000 more than fit, again and again"
+
+
+ATTACKS = {"slow-head": slow_head, "slow-body": slow_body, "junk": junk, "huge-frames": huge_frames, "deflate-bombs": bombs,
+           "ping-flood": ping_flood, "churn": churn, "too-many": too_many}
