@@ -12,8 +12,8 @@ import time
 import unittest
 import zlib
 
-from conformance_cases import read_cases, read_requests
-from harness import BINARY, CLOSE, IO, PATIENCE, PING, SANITIZED, Response, Server, frame, upgrade_request
+from conformance_cases import KEY, frames_of, read_cases, read_requests
+from harness import BINARY, CLOSE, IO, PATIENCE, PING, SANITIZED, TEXT, Response, Server, frame, upgrade_request
 
 SERVERS = {
     "default": (),
@@ -232,6 +232,38 @@ def variants(case):
         return
     for place in splits(frames, len(wire)):
         yield f"split at {place}", cut(wire, [place]), PAUSE
+
+
+class Table(unittest.TestCase):
+    # How many cases the suite has in each of its groups (version 0.8 and later); 11 is not used, 12 and 13 are compression.
+    AUTOBAHN = {
+        "1.1": 8, "1.2": 8, "2": 11, "3": 7, "4.1": 5, "4.2": 5, "5": 20,
+        "6.1": 3, "6.2": 4, "6.3": 2, "6.4": 4, "6.5": 5, "6.6": 11, "6.7": 4, "6.8": 2, "6.9": 4, "6.10": 3, "6.11": 5, "6.12": 8,
+        "6.13": 5, "6.14": 10, "6.15": 1, "6.16": 3, "6.17": 5, "6.18": 5, "6.19": 5, "6.20": 7, "6.21": 8, "6.22": 34, "6.23": 7,
+        "7.1": 6, "7.3": 6, "7.5": 1, "7.7": 13, "7.9": 9, "7.13": 2,
+        "9.1": 6, "9.2": 6, "9.3": 9, "9.4": 9, "9.5": 6, "9.6": 6, "9.7": 6, "9.8": 6, "10.1": 1,
+    }  # fmt: skip
+
+    def test_each_case_of_the_autobahn_suite_is_there_once(self):
+        labels = [case.autobahn for case in read_cases() if case.autobahn]
+        wanted = [f"{group}.{number}" for group, count in self.AUTOBAHN.items() for number in range(1, count + 1)]
+        self.assertEqual(len(wanted), 301)
+        self.assertEqual(sorted(labels), sorted(wanted))
+
+    def test_the_prefixes_of_a_text_are_those_of_the_suite(self):
+        whole = bytes.fromhex("cebae1bdb9cf83cebcceb5")  # U+1F79, the precomposed letter; not U+03CC, which looks the same
+        of = {case.autobahn: case for case in read_cases() if case.autobahn}
+        self.assertEqual(of["6.5.5"].frames, [frame(TEXT, whole, mask=KEY)])
+        for size in range(1, len(whole) + 1):
+            case = of[f"6.6.{size}"]
+            self.assertEqual(case.frames, [frame(TEXT, whole[:size], mask=KEY)])
+            try:
+                whole[:size].decode()
+                self.assertEqual(case.answers, [(TEXT, whole[:size])])
+            except UnicodeDecodeError:
+                self.assertEqual(case.answers, [(CLOSE, struct.pack("!H", 1007))])
+        for label, text in (("6.2.4", whole), ("6.3.2", whole + b"\xed\xa0\x80edited")):
+            self.assertEqual(of[label].frames, frames_of(f"fragments 1 81 x{text.hex()}"))
 
 
 class Conformance(unittest.TestCase):
