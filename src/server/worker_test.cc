@@ -378,6 +378,21 @@ TEST_F(WorkerTest, ClosesAPeerThatTalksTooFast) {
   EXPECT_EQ(counters_.of(Ending::kTooFast).read(), 1u);
 }
 
+TEST_F(WorkerTest, ClosesAPeerThatSaysTooManyBytes) {
+  settings_.byte_rate_max = 1000;
+  open(5);
+  open(6);
+  const std::string message(400, 'x');
+  for (int i = 0; i < 3; ++i) loop_.receive(5, frame(protocol::Opcode::kText, message));
+  for (int i = 0; i < 2; ++i) loop_.receive(6, frame(protocol::Opcode::kText, message));
+  worker().turn();
+  const std::string echo = "\x81\x7E\x01\x90" + message;
+  EXPECT_THAT(loop_.sent[5], StartsWith(echo + echo + "\x88"));
+  EXPECT_THAT(loop_.sent[5], HasSubstr("\x03\xF0too many messages"));
+  EXPECT_EQ(loop_.sent[6], echo + echo);
+  EXPECT_EQ(counters_.of(Ending::kTooFast).read(), 1u);
+}
+
 TEST_F(WorkerTest, DisconnectsAReaderThatIsTooSlow) {
   open(5);
   loop_.limit(5, 0);
