@@ -8,7 +8,7 @@ import tempfile
 import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-BUILD = pathlib.Path(sys.argv.pop(1)) if len(sys.argv) > 1 else ROOT / "build/release"
+BUILD = pathlib.Path(sys.argv.pop(1)) if len(sys.argv) > 1 and "/" in sys.argv[1] else ROOT / "build/release"
 
 
 class Instructions(unittest.TestCase):
@@ -38,6 +38,12 @@ class Instructions(unittest.TestCase):
         done = self.judge(self.recorded)
         self.assertNotEqual(done.returncode, 0, done.stdout)
         self.assertIn("instructions: text32:", done.stderr)
+
+    def test_the_page_tells_what_is_recorded(self):
+        page = (ROOT / "docs/benchmarks.md").read_text()
+        told = page[page.index("`scripts/instructions` counts") :].split("\n\n")[0]
+        for case, count in self.recorded.items():
+            self.assertRegex(told, rf"\b{count:,}\b", case)
 
 
 if __name__ == "__main__":
