@@ -1,9 +1,10 @@
 """What scripts/hostile does to a server: each attack is a function of its port and of when to stop, and says what came."""
-import random, select, socket, struct, time, zlib
+import pathlib, random, resource, select, socket, struct, time, zlib
 
 HOST = "127.0.0.7"
 UPGRADE = ("GET {path} HTTP/1.1\r\nHost: hostile\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{extra}\r\n")
+DESCRIPTORS_LEFT = 16  # above the highest in use, when they are to run out
 MASK = b"\x01\x02\x03\x04"
 
 
@@ -222,16 +223,55 @@ def churn(port, until):
     return f"{count:,} connections made and ended at once"
 
 
-def too_many(port, until):
-    """More than the server may hold: refusals, and never an honest one cut."""
-    def connect():
-        peer = dialled(port)
-        push(peer, UPGRADE.format(path="/", extra="").encode())
-        return peer
-    crowd = Crowd(9000, connect, drained)
-    crowd.run(until)
-    return f"9,000 more than fit, again and again"
+def newcomer(port):
+    peer = dialled(port)
+    push(peer, UPGRADE.format(path="/", extra="").encode())
+    return peer
+
+
+def connections_max(port, until):
+    """More than the server may hold (--connections-max): refusals, and never an honest one cut."""
+    Crowd(9000, lambda: newcomer(port), drained).run(until)
+    return "9,000 at once, which are more than fit, again and again"
+
+
+def highest_descriptor(pid):
+    """Of any thread: each worker has a table of its own (docs/adr/0004)."""
+    return max(int(path.name) for path in pathlib.Path(f"/proc/{pid}/task").glob("*/fd/*"))
+
+
+def descriptors(port, until, pid):
+    """The server's limit is lowered to what it holds and a few more: accept() itself fails, with EMFILE, in every worker."""
+    told = 0
+
+    def act(peer):
+        nonlocal told
+        try:
+            while data := peer.recv(65536):
+                told += data.startswith(b"HTTP/1.1 503 ")
+            return False
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+    usual = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    limit = highest_descriptor(pid) + 1 + DESCRIPTORS_LEFT
+    try:
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (limit, usual[1]))
+        Crowd(3000, lambda: newcomer(port), act).run(until)
+    finally:
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, usual)
+    again = time.monotonic() + 5
+    while True:  # who left made room
+        try:
+            opened(port).close()
+            break
+        except OSError:
+            if time.monotonic() > again:
+                raise
+            time.sleep(0.1)
+    return f"3,000 newcomers at a limit of {limit:,} descriptors a worker; {told:,} were told 503, as the last thing"
 
 
 ATTACKS = {"slow-head": slow_head, "slow-body": slow_body, "junk": junk, "huge-frames": huge_frames, "deflate-bombs": bombs,
-           "ping-flood": ping_flood, "churn": churn, "too-many": too_many}
+           "ping-flood": ping_flood, "churn": churn, "connections-max": connections_max, "descriptors": descriptors}
