@@ -7,6 +7,23 @@
 #include "base/check.h"
 
 namespace holdfast::protocol {
+namespace {
+
+// glibc copies what is longer (where it has AVX, twice or four times as long) by `rep movsb`. On
+// AMD's that is up to three times as slow as its loops of vectors, above all where source and
+// target lie differently to a cache line, as a payload behind its header does.
+constexpr std::size_t kCopyBytesMax = 2048;
+
+void copy(std::byte* to, Bytes from) {
+  while (!from.empty()) {
+    const std::size_t size = std::min(from.size(), kCopyBytesMax);
+    std::memcpy(to, from.data(), size);
+    to += size;
+    from = from.subspan(size);
+  }
+}
+
+}  // namespace
 
 MutableBytes GatherBuffer::append(Bytes bytes, std::size_t size_max) {
   const std::size_t needed = size_ + bytes.size();
@@ -19,7 +36,7 @@ MutableBytes GatherBuffer::append(Bytes bytes, std::size_t size_max) {
     capacity_ = capacity;
   }
   std::byte* const at = data_ + size_;
-  if (!bytes.empty()) std::memcpy(at, bytes.data(), bytes.size());
+  copy(at, bytes);
   size_ = needed;
   return {at, bytes.size()};
 }
