@@ -270,7 +270,8 @@ constexpr std::array kTable = {
         "tls-attached-max", kTls,
         Quantity{Unit::kCount, &ServeSettings::tls_attached_max, 0, 1'000'000, "", {}},
         "Connections that stay with OpenSSL although tls-detach is on, all workers together: those "
-        "of TLS 1.2. Each worker may have its share, rounded up. Beyond it, who speaks nothing newer is refused with the alert "
+        "of TLS 1.2. Each worker may have its share, rounded up. Beyond it, who speaks nothing "
+        "newer is refused with the alert "
         "protocol_version.",
         "at 14 KiB each a million of them take 14 GiB, which is what this is to prevent"},
     OptionRow{"tls-client-cert", kTls, Choice{&ServeSettings::tls_client_cert, kClientCertWords},

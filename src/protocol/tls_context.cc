@@ -224,8 +224,8 @@ Result<void> TlsContext::Loaded::give_to(SSL_CTX* context) const {
       return failure(fmt::format("{}: {}", term.name, openssl_error()));
   }
   if (SSL_CTX_use_PrivateKey(context, key.get()) != 1)
-    return failure(
-        fmt::format("the private key of {} is another certificate's: {}", term.name, openssl_error()));
+    return failure(fmt::format("the private key of {} is another certificate's: {}", term.name,
+                               openssl_error()));
   return {};
 }
 

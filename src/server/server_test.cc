@@ -71,7 +71,7 @@ std::string ask(const Server& server) {
 
 // What a number names, on the thread that asks.
 std::string file_of(int descriptor) {
-  struct stat file {};
+  struct stat file{};
   if (::fstat(descriptor, &file) != 0) return "nothing";
   return std::to_string(file.st_dev) + ":" + std::to_string(file.st_ino);
 }
