@@ -4,9 +4,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 #include <map>
 #include <numeric>
 
+#include "protocol/frame.h"
 #include "simulator/simulation.h"
 
 namespace holdfast::simulator {
@@ -19,8 +21,9 @@ constexpr Duration kSlack = milliseconds(120);
 constexpr Duration kTick = milliseconds(2);
 // A response that refuses: no queue bounds it, and there is one for each connection.
 constexpr std::uint64_t kResponseBytesMax = 512;
-// Answers to what one turn reads of requests that lie one behind the other.
-constexpr std::uint64_t kAnswersBytesMax = 64 * 1'024;
+// Requests that lie one behind the other are answered until the answers pass the bound: the last of
+// them, and a refusal. What one turn reads in several pieces is looked at piece by piece.
+constexpr std::uint64_t kAnswersBytesMax = 4 * 1'024;
 // What a server says in a TLS handshake, with its certificate and a ticket.
 constexpr std::uint64_t kHandshakeBytesMax = 4 * 1'024;
 
@@ -183,28 +186,48 @@ void Simulation::check_tls(const Post& post) {
 }
 
 void Simulation::check_queues(const Post& post) {
-  const server::WorkerSettings& settings = world_.scenario.settings;
   check_interest(post);
   if (post.mail.size() > post.mail_taken && !post.loop->is_woken())
     fail(post, "mail waits and nobody will wake the worker");
-  std::uint64_t bound = 0;
-  for (const Link* link : post.loop->held()) {
+  std::uint64_t all = 0;
+  for (Link* link : post.loop->held()) {
+    if (link->stage != Link::Stage::kHeld) continue;
     // One that ended its side alone may still be said the rest.
-    if (link->stage == Link::Stage::kHeld && link->end_told && !link->wants_writable)
+    if (link->end_told && !link->wants_writable)
       fail(post, fmt::format("peer {} left and was not closed", link->id));
-    // What was said before a Close may still leave; its deadline bounds it, as nothing is added.
-    if (link->wants_writable && link->facts.was_ended) return;
-    if (!link->wants_writable) continue;
-    const bool may_be_answered = peers_[static_cast<std::size_t>(link->id)].asks_for_pages();
-    std::uint64_t bytes =
-        settings.queue_bytes_max + (may_be_answered ? kAnswersBytesMax : kResponseBytesMax);
-    // Records of the shortest kind are 512 bytes in 534.
-    if (link->is_tls) bytes += bytes / 16 + kHandshakeBytesMax;
-    bound += bytes;
+    const std::uint64_t waiting = post.worker->queued_bytes(link->descriptor);
+    if (const std::uint64_t most = waiting_bytes_max(*link); waiting > most) {
+      fail(post, fmt::format("{} bytes wait for peer {}, of which {} are the most", waiting,
+                             link->id, most));
+    }
+    all += waiting;
+    std::optional<std::uint64_t>& left = link->facts.left_waiting;
+    if (link->facts.was_ended) left = std::min(waiting, left.value_or(waiting));
   }
-  const std::uint64_t queued = post.counters->queued_bytes.read();
-  if (queued > bound)
-    fail(post, fmt::format("{} bytes wait for sockets, of which {} are the most", queued, bound));
+  const std::uint64_t counted = post.counters->queued_bytes.read();
+  if (counted != all)
+    fail(post,
+         fmt::format("counts {} bytes that wait for sockets, and there are {}", counted, all));
+}
+
+// What may wait for a peer when a turn is over. A message is admitted whole, whatever waits
+// already, but the queue is looked at when the turn ends: of a WebSocket that goes on, it is under
+// its bound then, control frames included.
+std::uint64_t Simulation::waiting_bytes_max(const Link& link) const {
+  const Facts& facts = link.facts;
+  std::uint64_t bytes = world_.scenario.settings.queue_bytes_max;
+  if (!facts.was_opened) {
+    const bool asks_for_pages = peers_[static_cast<std::size_t>(link.id)].asks_for_pages();
+    bytes += asks_for_pages ? kAnswersBytesMax : kResponseBytesMax;
+  } else if (facts.was_ended) {
+    // What was said in the turn of its end may still leave, however much that is. From then on
+    // nothing is added but a Close; its deadline bounds the rest.
+    if (!facts.left_waiting) return std::numeric_limits<std::uint64_t>::max();
+    bytes = std::max(bytes, *facts.left_waiting) + protocol::kCloseFrameBytesMax;
+  }
+  // What waits is sealed when there is room for it, after that look: records of the shortest kind
+  // are 512 bytes in 534.
+  return link.is_tls ? bytes + bytes / 16 + kHandshakeBytesMax : bytes;
 }
 
 // A worker is sent the publications of a topic as long as somebody here wants it, and no longer.

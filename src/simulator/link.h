@@ -10,6 +10,7 @@
 #include <array>
 #include <cstdint>
 #include <deque>
+#include <optional>
 #include <string>
 
 #include "base/time.h"
@@ -29,6 +30,8 @@ struct Facts {
   std::uint32_t subscribed = 0;          // topics, a bit each
   std::array<std::uint8_t, 8> wishes{};  // for each of them: an index of kWishes (ledger.h)
   std::deque<std::uint32_t> owed;        // publications on their way to the peer, in their order
+  // The fewest bytes that waited in the worker after a turn since was_ended.
+  std::optional<std::uint64_t> left_waiting;
 };
 
 struct Link {

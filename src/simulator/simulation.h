@@ -85,6 +85,7 @@ class Simulation {
   std::string_view reason_of_end(const Link& link) const;
   void check_counters(const Post& post);
   void check_queues(const Post& post);
+  std::uint64_t waiting_bytes_max(const Link& link) const;
   void check_interest(const Post& post);
   void check_deadlines(const Post& post);
   void check_limits();
