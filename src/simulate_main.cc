@@ -1,19 +1,23 @@
 // holdfast_simulate: runs of the simulator, one for each seed, until one fails.
 //
 //   holdfast_simulate [--channels] [--first N] [--count N] [--twice] [--everything] [--progress]
-//   holdfast_simulate [--channels] --seed N [--trace]
+//   holdfast_simulate [--channels] --seed N [--trace] [--sabotage NAME]
+//   holdfast_simulate --can-fail [--count N]
 //
 // --channels: users on channels (channel_simulator/), in place of WebSockets and topics.
 // --twice runs each seed a second time and wants the same hash; --everything fails when some reason
-// for a refusal or an end never came about.
+// for a refusal or an end never came about. --sabotage plants a fault (simulator/sabotage.h);
+// --can-fail plants each of them and wants each to be seen in one of N runs.
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
 #include <functional>
 #include <optional>
+#include <string>
 #include <string_view>
 
 #include "base/units.h"
@@ -27,13 +31,15 @@ namespace {
 struct Orders {
   std::uint64_t first = 1;
   std::uint64_t count = 1'000;
-  bool channels = false, trace = false, twice = false, everything = false, progress = false;
+  bool channels = false, trace = false, twice = false, everything = false, progress = false,
+       can_fail = false;
+  simulator::Sabotage sabotage = simulator::Sabotage::kNone;
 };
 
 // For one that dies by a CHECK or a sanitizer.
 std::uint64_t seed_under_way = 0;
 std::function<std::string()> events_under_way;
-std::string_view sort_under_way;
+std::string sort_under_way;
 
 void print_replay(std::uint64_t seed) {
   fmt::print(stderr, "replay it: holdfast_simulate {}--seed {} --trace\n", sort_under_way, seed);
@@ -57,6 +63,13 @@ std::optional<std::uint64_t> number(const char* text) {
   return value;
 }
 
+std::optional<simulator::Sabotage> sabotage_named(const char* name) {
+  const auto& names = simulator::kSabotageNames;
+  const auto found = std::find(names.begin(), names.end(), name == nullptr ? "" : name);
+  if (found == names.end()) return std::nullopt;
+  return static_cast<simulator::Sabotage>(found - names.begin());
+}
+
 std::optional<Orders> read_orders(char** arguments) {
   Orders orders;
   for (char** at = arguments + 1; *at != nullptr; ++at) {
@@ -71,7 +84,14 @@ std::optional<Orders> read_orders(char** arguments) {
       orders.everything = true;
     else if (name == "--progress")
       orders.progress = true;
-    else {
+    else if (name == "--can-fail")
+      orders.can_fail = true;
+    else if (name == "--sabotage") {
+      const auto sabotage = sabotage_named(*++at);
+      if (!sabotage) return std::nullopt;
+      orders.sabotage = *sabotage;
+      sort_under_way = fmt::format("--sabotage {} ", *at);
+    } else {
       const auto value = number(*++at);
       if (!value) return std::nullopt;
       if (name == "--seed" || name == "--first") orders.first = *value;
@@ -86,9 +106,9 @@ std::optional<Orders> read_orders(char** arguments) {
   return orders;
 }
 
-template <class Simulation>
-auto run(std::uint64_t seed, bool trace) {
-  Simulation simulation(seed, trace);
+template <class Simulation, class... More>
+auto run(std::uint64_t seed, bool trace, More... more) {
+  Simulation simulation(seed, trace, more...);
   seed_under_way = seed;
   events_under_way = [&simulation] { return simulation.last_events(); };
   auto outcome = simulation.run();
@@ -163,22 +183,22 @@ bool print_reached(const channel_simulator::Outcome& all) {
   return everything;
 }
 
-template <class Simulation>
-int run_all(const Orders& orders) {
+template <class Simulation, class... More>
+int run_all(const Orders& orders, More... more) {
   const auto start = std::chrono::steady_clock::now();
   const auto seconds = [&] {
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   };
-  decltype(run<Simulation>(0, false)) all;
+  decltype(run<Simulation>(0, false, more...)) all;
   for (std::uint64_t seed = orders.first; seed < orders.first + orders.count; ++seed) {
-    const auto outcome = run<Simulation>(seed, orders.trace);
+    const auto outcome = run<Simulation>(seed, orders.trace, more...);
     if (!outcome.failure.empty()) {
       if (!orders.trace) fmt::print(stderr, "{}", outcome.last_events);
       fmt::print(stderr, "seed {} failed: {}\n", seed, outcome.failure);
       print_replay(seed);
       return 1;
     }
-    if (orders.twice && run<Simulation>(seed, false).hash != outcome.hash) {
+    if (orders.twice && run<Simulation>(seed, false, more...).hash != outcome.hash) {
       fmt::print(stderr, "seed {} failed: two runs of it differ\n", seed);
       return 1;
     }
@@ -197,6 +217,24 @@ int run_all(const Orders& orders) {
   return 1;
 }
 
+// Each fault that can be planted, until some seed shows it.
+int run_sabotaged(const Orders& orders) {
+  int unseen = 0;
+  for (std::size_t i = 1; i < simulator::kSabotageNames.size(); ++i) {
+    const auto fault = static_cast<simulator::Sabotage>(i);
+    sort_under_way = fmt::format("--sabotage {} ", simulator::kSabotageNames[i]);
+    std::uint64_t seed = orders.first;
+    std::string failure;
+    for (; failure.empty() && seed < orders.first + orders.count; ++seed)
+      failure = run<simulator::Simulation>(seed, false, fault).failure;
+    if (failure.empty()) ++unseen;
+    fmt::print("{:<20} {}\n", simulator::kSabotageNames[i],
+               failure.empty() ? fmt::format("not seen in {} seeds", format_count(orders.count))
+                               : fmt::format("seed {}: {}", seed - 1, failure));
+  }
+  return unseen == 0 ? 0 : 1;
+}
+
 }  // namespace
 
 int main(int, char** arguments) {
@@ -205,12 +243,13 @@ int main(int, char** arguments) {
     fmt::print(
         stderr,
         "usage: holdfast_simulate [--channels] [--first N] [--count N] [--twice] [--everything] "
-        "[--progress] | --seed N [--trace]\n");
+        "[--progress] | --seed N [--trace] [--sabotage NAME] | --can-fail [--count N]\n");
     return 2;
   }
   std::signal(SIGABRT, tell_and_die);
   std::signal(SIGSEGV, tell_and_die);
-  if (!orders->channels) return run_all<simulator::Simulation>(*orders);
+  if (orders->can_fail) return run_sabotaged(*orders);
+  if (!orders->channels) return run_all<simulator::Simulation>(*orders, orders->sabotage);
   sort_under_way = "--channels ";
   return run_all<channel_simulator::Simulation>(*orders);
 }

@@ -146,6 +146,8 @@ std::uint32_t Ledger::publish(broker::SharedPublication publication) {
     }
   }
   last_refused_ = refused;
+  if (world_.is_sabotaged(Sabotage::kLosesPublication)) return refused;
+  if (world_.is_sabotaged(Sabotage::kRepeatsPublication)) broker_->publish(publication);
   if (broker_->publish(std::move(publication)) != refused) {
     world_.trace.fail(
         fmt::format("publication {}: other mailboxes were full than {}", number, refused));

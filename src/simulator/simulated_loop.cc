@@ -88,7 +88,8 @@ std::vector<Link*> SimulatedLoop::take_closed() { return std::exchange(closed_, 
 
 void SimulatedLoop::wait(Instant, Instant) {
   if (!ready_.empty()) world_.trace.fail("the worker waits before it has taken all completions");
-  now_ = world_.now;
+  if (!is_clock_stopped_) now_ = world_.now;
+  if (world_.is_sabotaged(Sabotage::kStopsClock)) is_clock_stopped_ = true;
   is_dispatching_ = true;
   if (is_woken()) ready_.push_back({Source::kWaker, nullptr});
   if (is_listening_ && rests_until_ <= now_) {
@@ -148,14 +149,14 @@ net::Descriptor SimulatedLoop::lowest_free() const {
   return free == holders_.end() ? -1 : static_cast<net::Descriptor>(free - holders_.begin());
 }
 
-net::Completion SimulatedLoop::accept() {
+std::optional<net::Completion> SimulatedLoop::accept() {
   const net::Descriptor descriptor = lowest_free();
   if (descriptor < 0 || world_.strikes(world_.scenario.odds.accept_fails)) {
     ++accept_failures_;
     rests_until_ = now_ + kListenerRest;
     const int error = descriptor < 0 || world_.random.chance(50) ? EMFILE : ENOMEM;
     world_.note(What::kAcceptFailed, worker_, -1, error);
-    return {net::Completion::Kind::kAcceptFailed, -1, kListener, error, {}};
+    return net::Completion{net::Completion::Kind::kAcceptFailed, -1, kListener, error, {}};
   }
   Link* link = backlog_.front();
   backlog_.pop_front();
@@ -169,7 +170,8 @@ net::Completion SimulatedLoop::accept() {
   // first moment.
   if (link->is_readable() && world_.random.chance(70)) ready_.push_back({Source::kReadable, link});
   world_.note(What::kAccept, worker_, link->id, descriptor);
-  return {net::Completion::Kind::kAccepted, descriptor, listener_of(*link), 0, {}};
+  if (world_.is_sabotaged(Sabotage::kLeaksDescriptor)) return std::nullopt;
+  return net::Completion{net::Completion::Kind::kAccepted, descriptor, listener_of(*link), 0, {}};
 }
 
 std::optional<net::Completion> SimulatedLoop::receive(Link& link) {
@@ -182,6 +184,7 @@ std::optional<net::Completion> SimulatedLoop::receive(Link& link) {
       size = world_.random.between(1, std::min<std::size_t>(size, 200));
     const Bytes front = as_bytes(link.arrived).first(size);
     buffer_.assign(front.begin(), front.end());
+    if (world_.is_sabotaged(Sabotage::kDamagesInput)) buffer_.back() ^= std::byte{1};
     buffer_.shrink_to_fit();  // so that a sanitizer sees who reads past the end
     link.arrived.erase(0, size);
     bytes_read_ += size;
@@ -196,6 +199,7 @@ std::optional<net::Completion> SimulatedLoop::receive(Link& link) {
   if (!link.is_readable()) return std::nullopt;
   link.end_told = true;
   world_.note(What::kEndTold, worker_, link.id, link.failure);
+  if (world_.is_sabotaged(Sabotage::kOverlooksEnd)) return std::nullopt;
   return net::Completion{net::Completion::Kind::kClosed, link.descriptor, -1, link.failure, {}};
 }
 
@@ -271,12 +275,7 @@ void SimulatedLoop::take(const Send& send) {
   std::size_t room =
       std::min(offered, link.capacity - std::min(link.capacity, link.outbound.size()));
   if (world_.strikes(world_.scenario.odds.short_write)) room = world_.random.below(room + 1);
-  std::size_t left = room;
-  for (const Bytes piece : send.pieces) {
-    const std::size_t size = std::min(left, piece.size());
-    link.outbound += as_text(piece.first(size));
-    left -= size;
-  }
+  put(link, send.pieces, room);
   if (link.is_tls) {
     link.offered.erase(0, room);
     link.offered_again -= room;
@@ -290,6 +289,21 @@ void SimulatedLoop::take(const Send& send) {
   if (room == offered) return;
   blocked_.push_back(&link);
   unsent_.push_back({link.descriptor, send.tag, static_cast<std::uint32_t>(room), EAGAIN});
+}
+
+// On the way to the peer: the first `bytes` of these.
+void SimulatedLoop::put(Link& link, std::vector<Bytes> pieces, std::size_t bytes) {
+  if (pieces.size() > 1 && world_.is_sabotaged(Sabotage::kSwapsPieces))
+    std::swap(pieces[0], pieces[1]);
+  const std::size_t before = link.outbound.size();
+  for (const Bytes piece : pieces) {
+    const std::size_t size = std::min(bytes, piece.size());
+    link.outbound += as_text(piece.first(size));
+    bytes -= size;
+  }
+  if (link.outbound.size() == before) return;
+  if (world_.is_sabotaged(Sabotage::kSaysTwice)) link.outbound += link.outbound.substr(before);
+  if (world_.is_sabotaged(Sabotage::kLosesByte)) link.outbound.pop_back();
 }
 
 std::span<const net::Unsent> SimulatedLoop::flush() {
@@ -312,6 +326,7 @@ std::span<const net::Unsent> SimulatedLoop::flush() {
 }
 
 void SimulatedLoop::want_writable(net::Descriptor descriptor) {
+  if (world_.is_sabotaged(Sabotage::kForgetsWritable)) return;
   if (Link* link = require(descriptor, "want_writable")) link->wants_writable = true;
 }
 
@@ -337,7 +352,7 @@ void SimulatedLoop::reset(net::Descriptor descriptor) { begin_close(descriptor, 
 
 void SimulatedLoop::begin_close(net::Descriptor descriptor, bool with_reset) {
   Link* link = require(descriptor, with_reset ? "reset" : "close");
-  if (link == nullptr) return;
+  if (link == nullptr || world_.is_sabotaged(Sabotage::kForgetsClose)) return;
   world_.note(with_reset ? What::kReset : What::kClose, worker_, link->id, descriptor,
               static_cast<std::int64_t>(link->arrived.size()));
   link->stage = Stage::kClosing;

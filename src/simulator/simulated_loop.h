@@ -88,11 +88,12 @@ class SimulatedLoop final : public net::Loop {
     std::uint32_t tag;
   };
 
-  net::Completion accept();
+  std::optional<net::Completion> accept();
   std::optional<net::Completion> receive(Link& link);
   net::Descriptor lowest_free() const;
   Link* require(net::Descriptor descriptor, std::string_view what);
   void take(const Send& send);
+  void put(Link& link, std::vector<Bytes> pieces, std::size_t bytes);
   void check_records(Link& link, const Send& send);
   void begin_close(net::Descriptor descriptor, bool with_reset);
   void end_close(Link& link);
@@ -105,6 +106,7 @@ class SimulatedLoop final : public net::Loop {
   bool is_listening_ = true;
   bool is_dispatching_ = false;
   bool is_behind_ = false;
+  bool is_clock_stopped_ = false;
   Instant rests_until_{};
   std::deque<Link*> backlog_;
   std::vector<Link*> holders_;  // by descriptor

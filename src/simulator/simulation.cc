@@ -19,11 +19,12 @@ using std::chrono::microseconds;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-Simulation::Simulation(std::uint64_t seed, bool live)
+Simulation::Simulation(std::uint64_t seed, bool live, Sabotage sabotage)
     : world_(seed, live),
       admission_(world_.scenario.admission),
       posts_(world_.scenario.workers),
       ledger_(world_, posts_) {
+  world_.sabotage = sabotage;
   add_handlers(router_, ledger_);
   for (Post& post : posts_) {
     auto waker = net::Waker::create();
@@ -128,6 +129,7 @@ void Simulation::turn(Post& post) {
   const std::uint64_t completions = post.loop->completions();
   const std::uint64_t sent = post.counters->bytes_sent.read();
   post.worker->turn();
+  if (world_.is_sabotaged(Sabotage::kMiscounts)) post.counters->deliveries.add();
   post.loop->begin_wait();
   const auto came = static_cast<std::int64_t>(post.loop->completions() - completions);
   world_.note(What::kTurn, index_of(post), -1, came,

@@ -50,8 +50,9 @@ struct Outcome {
 
 class Simulation {
  public:
-  // `live`: prints every event as it happens.
-  explicit Simulation(std::uint64_t seed, bool live = false);
+  // `live`: prints every event as it happens. `sabotage`: what is to go wrong, to see that it is
+  // seen.
+  explicit Simulation(std::uint64_t seed, bool live = false, Sabotage sabotage = Sabotage::kNone);
   ~Simulation();
 
   // Once.

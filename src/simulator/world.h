@@ -10,6 +10,7 @@
 #include "holdfast/handler.h"
 #include "simulator/link.h"
 #include "simulator/random.h"
+#include "simulator/sabotage.h"
 #include "simulator/scenario.h"
 #include "simulator/tls_scene.h"
 #include "simulator/trace.h"
@@ -34,6 +35,12 @@ struct World {
   bool strikes_in_thousand(unsigned odds) {
     return !is_calm && odds != 0 && random.below(1000) < odds;
   }
+  // Whether such a fault is planted here and now: at some chances, so that it comes about in the
+  // middle of a run. Draws nothing, so that the run is what it would be without.
+  bool is_sabotaged(Sabotage fault) {
+    constexpr std::uint32_t kChancesPerFault = 20;
+    return fault == sabotage && ++chances % kChancesPerFault == 0;
+  }
   void note(What what, int worker, int link, std::int64_t a = 0, std::int64_t b = 0) {
     trace.note(now, what, worker, link, a, b);
   }
@@ -45,6 +52,8 @@ struct World {
   Duration excused{};  // time in which nobody ran, so that deadlines may have been missed
   std::deque<Link> links;
   std::unique_ptr<TlsScene> tls;  // where some peers speak TLS
+  Sabotage sabotage = Sabotage::kNone;
+  std::uint32_t chances = 0;  // that it had
   bool is_calm = false;
   bool is_draining = false;
   Instant drains_since{};
