@@ -5,6 +5,7 @@
 #include <boost/container_hash/hash.hpp>
 
 #include "protocol/frame.h"
+#include "server/topic_name.h"
 #include "server/worker.h"
 
 namespace holdfast::server {
@@ -15,13 +16,7 @@ constexpr std::size_t kMailPerTurn = 256;
 // Publications that leave together are copied together, once, so that a peer's send is one piece
 // and not many. Up to so much.
 constexpr std::size_t kJoinBytesMax = 32 * 1024;
-constexpr std::size_t kTopicBytesMax = 1024;
 constexpr std::chrono::milliseconds kWindowMax{1000};
-
-bool is_topic(std::string_view name) {
-  return !name.empty() && name.size() <= kTopicBytesMax &&
-         name.find('\0') == std::string_view::npos;
-}
 
 }  // namespace
 
