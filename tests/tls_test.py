@@ -409,6 +409,41 @@ class ClientCertificates(unittest.TestCase):
             with SecurePeer(server, context=client_context(cert), name="own.example") as peer:
                 peer.echo(b"x")
 
+    def test_a_listener_may_have_versions_suites_and_several_certificates_of_its_own(self):
+        (a, a_key), (b, b_key) = (certificate(f"{name}.example", f"DNS:{name}.example") for name in "ab")
+        with tempfile.NamedTemporaryFile("w", suffix=".toml") as file:
+            file.write(f"""
+                [[listeners]]
+                address = "{HOST}:0"
+                tls-cert = ["{a}", "{b}"]
+                tls-key = ["{a_key}", "{b_key}"]
+                tls12 = true
+                tls-suites = "TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"
+                tls12-suites = "ECDHE-ECDSA-AES256-GCM-SHA384"
+                tls-groups = "P-256"
+                [[listeners]]
+                address = "{HOST}:0"
+                """)
+            file.flush()
+            with tls_server("--config", file.name, listen=None) as server:
+                own, common = (Server._parse(text) for text in server.ready["listen"].split(","))
+
+                def suite(address, cert, name, **settings):
+                    server.address = address
+                    with SecurePeer(server, context=client_context(cert, **settings), name=name) as peer:
+                        peer.echo(b"x")
+                        return peer.socket.version(), peer.socket.cipher()[0]
+
+                old = {"maximum_version": ssl.TLSVersion.TLSv1_2}
+                self.assertEqual(suite(own, a, "a.example"), ("TLSv1.3", "TLS_AES_256_GCM_SHA384"))
+                self.assertEqual(suite(own, b, "b.example"), ("TLSv1.3", "TLS_AES_256_GCM_SHA384"))
+                self.assertEqual(suite(own, b, "b.example", **old), ("TLSv1.2", "ECDHE-ECDSA-AES256-GCM-SHA384"))
+                self.assertEqual(suite(common, CERT, "localhost"), ("TLSv1.3", "TLS_AES_128_GCM_SHA256"))
+                with self.assertRaises(ssl.SSLError):
+                    suite(common, CERT, "localhost", **old)
+                server.address = own
+                self.assertIn("Server Temp Key: ECDH, prime256v1", s_client(server, []))
+
 
 class Refusals(unittest.TestCase):
     def test_tls12_comes_in_only_where_it_may_and_renegotiates_never(self):

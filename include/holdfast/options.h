@@ -24,7 +24,7 @@ struct Options {
   // ADDR:PORT or unix:/path each; port 0 lets the kernel choose. Behind the address may stand what
   // is special there:
   // ",proxy=on|v1|v2|off", ",ipv6-only=on|off", ",mode=0660",
-  // ",deflate=off|on|takeover" (docs/options.md). At most 255.
+  // ",deflate=off|on|takeover", and what its TLS has of its own (docs/options.md). At most 255.
   std::vector<std::string> listen = {"127.0.0.1:8080"};
   std::string admin = "127.0.0.1:9090";  // ADDR:PORT of the operator's listener, or "off"
   std::uint32_t backlog = 4096;          // waiting handshakes per worker and listener; 1..65535

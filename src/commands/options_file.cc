@@ -59,6 +59,18 @@ std::string unknown_key(std::string_view place, std::string_view key) {
   return fmt::format("{}: unknown key '{}'; did you mean '{}'?", place, key, nearest);
 }
 
+// Appends a listener's word. A number would hide whether it is octal; what is true or false may be
+// said so. False: it is none.
+bool take(const toml::node& node, std::vector<std::string>& values) {
+  if (const auto* text = node.as_string(); text && text->get().find(',') == std::string::npos) {
+    values.push_back(text->get());
+    return true;
+  }
+  const auto* flag = node.as_boolean();
+  if (flag != nullptr) values.emplace_back(flag->get() ? "on" : "off");
+  return flag != nullptr;
+}
+
 // One table of [[listeners]] as --listen takes it: "ADDRESS,setting=value,…". Empty where something
 // is wrong, which is told.
 std::string listener_text(std::string_view path, const toml::table& table, FileValues& result) {
@@ -71,22 +83,24 @@ std::string listener_text(std::string_view path, const toml::table& table, FileV
     const auto known = server::listener_settings();
     const bool is_setting = std::any_of(known.begin(), known.end(),
                                         [&](const auto& setting) { return setting.name == name; });
-    // A number would hide whether it is octal; what is true or false may be said so.
-    std::optional<std::string> value;
-    if (const auto* text = node.as_string()) value = text->get();
-    if (const auto* flag = node.as_boolean()) value = flag->get() ? "on" : "off";
+    std::vector<std::string> values;
+    const toml::array* list = node.as_array();  // of what may be given several times
+    const bool are_texts = list != nullptr && is_setting
+                               ? std::all_of(list->begin(), list->end(),
+                                             [&](const auto& one) { return take(one, values); })
+                               : take(node, values);
     if (name != "address" && !is_setting) {
       std::string names = "address";
       for (const auto& setting : known) names += fmt::format(", {}", setting.name);
       result.problems.push_back(fmt::format("{}: unknown key '{}' of a listener; there are: {}",
                                             place, key.str(), names));
-    } else if (!value || value->find(',') != std::string::npos) {
+    } else if (!are_texts || values.empty()) {
       result.problems.push_back(
           fmt::format("{}: {} of a listener wants a string without commas", place, name));
     } else if (name == "address") {
-      address = *value;
+      address = values.front();
     } else {
-      settings += fmt::format(",{}={}", name, *value);
+      for (const std::string& value : values) settings += fmt::format(",{}={}", name, value);
     }
   }
   if (address.empty()) {

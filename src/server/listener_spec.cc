@@ -1,6 +1,7 @@
 #include "server/listener_spec.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
@@ -58,21 +59,41 @@ std::string deflate_text(const ListenerSpec& spec) {
   return spec.deflate ? std::string(kDeflateWords[static_cast<std::size_t>(*spec.deflate)]) : "";
 }
 
-bool read_tls(std::string_view value, ListenerSpec& spec) {
+// On, off, or what the option says.
+template <std::optional<bool> ListenerSpec::* kField>
+bool read_switch(std::string_view value, ListenerSpec& spec) {
   if (value != "on" && value != "off") return false;
-  spec.tls = value == "on";
+  spec.*kField = value == "on";
   return true;
 }
-std::string tls_text(const ListenerSpec& spec) { return !spec.tls ? "" : *spec.tls ? "on" : "off"; }
+template <std::optional<bool> ListenerSpec::* kField>
+std::string switch_text(const ListenerSpec& spec) {
+  return !(spec.*kField) ? "" : *(spec.*kField) ? "on" : "off";
+}
 
+// Names joined by ':', as OpenSSL takes them.
 template <std::string ListenerSpec::* kField>
-bool read_path(std::string_view value, ListenerSpec& spec) {
+bool read_names(std::string_view value, ListenerSpec& spec) {
   spec.*kField = value;
   return !value.empty();
 }
 template <std::string ListenerSpec::* kField>
-std::string path_text(const ListenerSpec& spec) {
+std::string names_text(const ListenerSpec& spec) {
   return spec.*kField;
+}
+
+constexpr char kTlsCert[] = "tls-cert", kTlsKey[] = "tls-key", kTlsClientCa[] = "tls-client-ca";
+
+// One more file each time that the setting is given; as text, what makes all of them when it
+// stands behind "name=".
+template <std::vector<std::string> ListenerSpec::* kField>
+bool read_file(std::string_view value, ListenerSpec& spec) {
+  (spec.*kField).emplace_back(value);
+  return !value.empty();
+}
+template <std::vector<std::string> ListenerSpec::* kField, const char* kName>
+std::string files_text(const ListenerSpec& spec) {
+  return fmt::format("{}", fmt::join(spec.*kField, fmt::format(",{}=", kName)));
 }
 
 bool read_client_cert(std::string_view value, ListenerSpec& spec) {
@@ -105,16 +126,35 @@ constexpr std::array kSettings = {
     ListenerSetting{"tls", "on|off", "on", "",
                     "Whether its peers speak TLS; without it, those of a port do where tls-cert "
                     "is given.",
-                    read_tls, tls_text},
-    ListenerSetting{"tls-cert", "FILE", "", "",
-                    "A certificate chain of its own; with it the listener speaks TLS.",
-                    read_path<&ListenerSpec::tls_cert>, path_text<&ListenerSpec::tls_cert>},
-    ListenerSetting{"tls-key", "FILE", "", "", "The private key of its own certificate.",
-                    read_path<&ListenerSpec::tls_key>, path_text<&ListenerSpec::tls_key>},
+                    read_switch<&ListenerSpec::tls>, switch_text<&ListenerSpec::tls>},
+    ListenerSetting{kTlsCert, "FILE", "", "",
+                    "A certificate chain of its own; with it the listener speaks TLS. Given "
+                    "several times, clients choose by name.",
+                    read_file<&ListenerSpec::tls_cert>,
+                    files_text<&ListenerSpec::tls_cert, kTlsCert>},
+    ListenerSetting{kTlsKey, "FILE", "", "",
+                    "The private key of its own certificate; of several, one each, in their order.",
+                    read_file<&ListenerSpec::tls_key>, files_text<&ListenerSpec::tls_key, kTlsKey>},
+    ListenerSetting{"tls12", "on|off", "on", "",
+                    "Whether its peers may speak TLS 1.2; without it, the option tls12 holds.",
+                    read_switch<&ListenerSpec::tls12>, switch_text<&ListenerSpec::tls12>},
+    ListenerSetting{"tls-suites", "SUITE:SUITE", "", "",
+                    "Its own suites of TLS 1.3, the preferred one first.",
+                    read_names<&ListenerSpec::tls_suites>, names_text<&ListenerSpec::tls_suites>},
+    ListenerSetting{"tls12-suites", "SUITE:SUITE", "", "", "Its own suites of TLS 1.2.",
+                    read_names<&ListenerSpec::tls12_suites>,
+                    names_text<&ListenerSpec::tls12_suites>},
+    ListenerSetting{"tls-groups", "GROUP:GROUP", "", "", "Its own groups for the exchange of keys.",
+                    read_names<&ListenerSpec::tls_groups>, names_text<&ListenerSpec::tls_groups>},
     ListenerSetting{"tls-client-cert", "off|optional|required", "required", "",
                     "Whether its peers are asked for a certificate; without it, the option "
                     "tls-client-cert holds.",
                     read_client_cert, client_cert_text},
+    ListenerSetting{kTlsClientCa, "FILE", "", "",
+                    "Who may sign its peers' certificates, in the place of the option "
+                    "tls-client-ca's; several times for several files.",
+                    read_file<&ListenerSpec::tls_client_ca>,
+                    files_text<&ListenerSpec::tls_client_ca, kTlsClientCa>},
 };
 
 const ListenerSetting* find_setting(std::string_view name) {

@@ -25,9 +25,12 @@ struct ListenerSpec {
   bool ipv6_only = false;
   std::uint32_t mode = 0660;     // permissions of a unix socket
   std::optional<bool> tls = {};  // nothing: where there are certificates, and it is no unix socket
-  std::string tls_cert = {};     // its own certificate chain and key, in the place of the options'
-  std::string tls_key = {};
-  std::optional<ClientCertificates> tls_client_cert = {};  // nothing: Options::tls_client_cert
+  // What it has of its own in the place of the options of these names: certificate chains with
+  // their keys, and who may sign its clients' ones; empty or nothing: the options hold.
+  std::vector<std::string> tls_cert = {}, tls_key = {}, tls_client_ca = {};
+  std::optional<ClientCertificates> tls_client_cert = {};
+  std::optional<bool> tls12 = {};
+  std::string tls_suites = {}, tls12_suites = {}, tls_groups = {};  // names joined by ':'
   std::optional<DeflateChoice> deflate = {};  // nothing: what Options::deflate says for all
 
   bool is_unix() const;

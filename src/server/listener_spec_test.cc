@@ -39,6 +39,25 @@ TEST(ListenerSpec, ChoosesCompressionForItselfOrLeavesItToTheOption) {
   EXPECT_EQ(listeners->at(2).deflate, std::nullopt);
 }
 
+TEST(ListenerSpec, MayHaveTlsOfItsOwn) {
+  const auto listeners = parse_listeners(
+      "10.0.0.5:1,tls-cert=a,tls-key=ka,tls-cert=b,tls-key=kb,tls12,tls-suites=X:Y,tls-groups=P-"
+      "256,"
+      "tls12-suites=Z,tls-client-cert,tls-client-ca=c,tls-client-ca=d,10.0.0.5:2,tls12=off");
+  ASSERT_TRUE(listeners) << listeners.error().message;
+  EXPECT_EQ(listeners->at(0), (ListenerSpec{.address = "10.0.0.5:1",
+                                            .tls_cert = {"a", "b"},
+                                            .tls_key = {"ka", "kb"},
+                                            .tls_client_ca = {"c", "d"},
+                                            .tls_client_cert = ClientCertificates::kRequired,
+                                            .tls12 = true,
+                                            .tls_suites = "X:Y",
+                                            .tls12_suites = "Z",
+                                            .tls_groups = "P-256"}));
+  EXPECT_EQ(ListenerSpec::parse(listeners->at(0).to_string()).value(), listeners->at(0));
+  EXPECT_EQ(listeners->at(1).tls12, false);
+}
+
 TEST(ListenerSpec, IsWrittenAsItIsRead) {
   for (const char* text :
        {"127.0.0.1:8080", "[::]:8080,ipv6-only=on", "unix:/run/a.sock,proxy=v1,mode=0600",
@@ -55,7 +74,9 @@ TEST(ListenerSpec, EverySettingReadsItsOwnFallback) {
     ListenerSpec spec;
     EXPECT_EQ(setting.text(spec), setting.fallback) << setting.name;
     EXPECT_TRUE(setting.fallback.empty() || setting.read(setting.fallback, spec)) << setting.name;
-    EXPECT_EQ(setting.read("nonsense", spec), setting.values == "FILE") << setting.name;
+    const bool takes_any =
+        setting.values == "FILE" || setting.values.find(':') != setting.values.npos;
+    EXPECT_EQ(setting.read("nonsense", spec), takes_any) << setting.name;
     EXPECT_EQ(setting.bare.empty() || setting.read(setting.bare, spec), true) << setting.name;
   }
 }

@@ -85,7 +85,22 @@ std::optional<std::string> ended(const TlsContext& next, const TlsContext& befor
 }  // namespace
 
 TlsSources::Kind TlsSources::kind_of(const Options& options, const ListenerSpec& spec) {
-  return {spec.tls_cert, spec.tls_key, spec.tls_client_cert.value_or(options.tls_client_cert)};
+  const auto names = [](const std::string& own, const std::vector<std::string>& for_all) {
+    return own.empty() ? joined(for_all) : own;
+  };
+  const bool has_own = !spec.tls_cert.empty();
+  Kind kind{.certs = has_own ? spec.tls_cert : options.tls_cert,
+            .keys = has_own ? spec.tls_key : options.tls_key,
+            .client_certificates = spec.tls_client_cert.value_or(options.tls_client_cert),
+            .client_authorities = {},
+            .tls12 = spec.tls12.value_or(options.tls12),
+            .suites = names(spec.tls_suites, options.tls_suites),
+            .tls12_suites = names(spec.tls12_suites, options.tls12_suites),
+            .groups = names(spec.tls_groups, options.tls_groups)};
+  if (kind.client_certificates != ClientCertificates::kOff)
+    kind.client_authorities =
+        spec.tls_client_ca.empty() ? options.tls_client_ca : spec.tls_client_ca;
+  return kind;
 }
 
 bool TlsSources::speaks_tls(const Options& options, const ListenerSpec& spec) {
@@ -101,17 +116,24 @@ std::optional<std::string> TlsSources::check(const Options& options,
                        options.tls_key.size(), options.tls_cert.size());
   bool asks = false;
   for (const ListenerSpec& spec : listeners) {
-    if (spec.tls_cert.empty() != spec.tls_key.empty())
-      return fmt::format("listen {}: give tls-cert and tls-key both, or none of them",
+    if (spec.tls_cert.size() != spec.tls_key.size())
+      return fmt::format("listen {}: give tls-cert and tls-key both, one key for each certificate",
                          spec.address);
     if (!speaks_tls(options, spec)) continue;
-    if (spec.tls_cert.empty() && options.tls_cert.empty())
+    const Kind kind = kind_of(options, spec);
+    if (kind.certs.empty())
       return "listen: tls=on without a certificate; give tls-cert and tls-key";
-    asks = asks || kind_of(options, spec).client_certificates != ClientCertificates::kOff;
+    const bool is_asked = kind.client_certificates != ClientCertificates::kOff;
+    if (is_asked && kind.client_authorities.empty())
+      return "tls-client-ca: clients are asked for certificates (tls-client-cert), but nobody may "
+             "sign them; give a file of authorities";
+    if (!is_asked && !spec.tls_client_ca.empty())
+      return fmt::format(
+          "listen {}: its tls-client-ca is for nothing; give "
+          "tls-client-cert=required (or optional) too",
+          spec.address);
+    asks = asks || is_asked;
   }
-  if (asks && options.tls_client_ca.empty())
-    return "tls-client-ca: clients are asked for certificates (tls-client-cert), but nobody may "
-           "sign them; give a file of authorities";
   if (!asks && !options.tls_client_ca.empty())
     return "tls-client-ca: no client is asked for a certificate; give tls-client-cert=required "
            "(or optional) too";
@@ -122,23 +144,20 @@ Result<protocol::TlsContexts> TlsSources::make(const Options& options, const Kin
                                                std::size_t workers) const {
   protocol::TlsPolicy policy;
   policy.detach = options.tls_detach;
-  policy.allow_tls12 = options.tls12;
-  if (!options.tls_suites.empty()) policy.suites = joined(options.tls_suites);
-  if (!options.tls12_suites.empty()) policy.tls12_suites = joined(options.tls12_suites);
-  if (!options.tls_groups.empty()) policy.groups = joined(options.tls_groups);
-  const bool has_own = !kind.cert.empty();
-  const std::vector<std::string> certs = has_own ? std::vector{kind.cert} : options.tls_cert;
-  const std::vector<std::string> keys = has_own ? std::vector{kind.key} : options.tls_key;
-  for (std::size_t i = 0; i < certs.size(); ++i) {
-    auto chain = read_file(certs[i]);
+  policy.allow_tls12 = kind.tls12;
+  if (!kind.suites.empty()) policy.suites = kind.suites;
+  if (!kind.tls12_suites.empty()) policy.tls12_suites = kind.tls12_suites;
+  if (!kind.groups.empty()) policy.groups = kind.groups;
+  for (std::size_t i = 0; i < kind.certs.size(); ++i) {
+    auto chain = read_file(kind.certs[i]);
     if (!chain) return failure("tls-cert: " + chain.error().message);
-    auto key = read_file(keys[i]);
+    auto key = read_file(kind.keys[i]);
     if (!key) return failure("tls-key: " + key.error().message);
-    policy.identities.emplace_back(std::move(*chain), std::move(*key), certs[i]);
+    policy.identities.emplace_back(std::move(*chain), std::move(*key), kind.certs[i]);
   }
   policy.client_certificates = rule_of(kind.client_certificates);
   if (kind.client_certificates != ClientCertificates::kOff) {
-    auto authorities = read_files(options.tls_client_ca);
+    auto authorities = read_files(kind.client_authorities);
     if (!authorities) return failure("tls-client-ca: " + authorities.error().message);
     policy.client_authorities_pem = std::move(*authorities);
   }
@@ -200,7 +219,8 @@ std::vector<std::string> TlsSources::files(const Options& options,
        {&options.tls_cert, &options.tls_key, &options.tls_client_ca, &options.tls_ticket_keys})
     all.insert(all.end(), some->begin(), some->end());
   for (const ListenerSpec& spec : listeners) {
-    if (!spec.tls_cert.empty()) all.insert(all.end(), {spec.tls_cert, spec.tls_key});
+    for (const auto* some : {&spec.tls_cert, &spec.tls_key, &spec.tls_client_ca})
+      all.insert(all.end(), some->begin(), some->end());
   }
   std::sort(all.begin(), all.end());
   all.erase(std::unique(all.begin(), all.end()), all.end());

@@ -37,7 +37,8 @@ class TlsSource {
   SharedValue<const protocol::TlsContexts> present_;
 };
 
-// Those of all listeners: one for each set of certificates and rule for clients' ones.
+// Those of all listeners: one for each set of certificates, rule for clients' ones, and choice of
+// versions, suites and groups.
 class TlsSources {
  public:
   // Reads what the options and listeners name, at start, and again: all of it or nothing, so that
@@ -60,8 +61,11 @@ class TlsSources {
  private:
   // What tells sources apart.
   struct Kind {
-    std::string cert, key;  // of the listener; empty: the options'
+    std::vector<std::string> certs, keys;  // files
     ClientCertificates client_certificates;
+    std::vector<std::string> client_authorities;  // files
+    bool tls12;
+    std::string suites, tls12_suites, groups;  // joined by ':'; empty: TlsPolicy's
     bool operator==(const Kind&) const = default;
   };
   struct Entry {
