@@ -101,7 +101,8 @@ int run_doctor(const DoctorArguments& arguments) {
   if (arguments.undo) return run_undo(arguments, files);
 
   const doctor::Demand demand{*parse_count(arguments.connections), role_of(arguments.role),
-                              static_cast<std::uint32_t>(count_or_auto(arguments.workers))};
+                              static_cast<std::uint32_t>(count_or_auto(arguments.workers)),
+                              !arguments.tls_cert.empty()};
   doctor::Facts facts = facts_of(files);
   doctor::Examination examination = examine(facts, demand, arguments);
   nlohmann::json json;

@@ -122,26 +122,32 @@ Check io_uring(const Facts& facts) {
 }
 
 // Before Linux 5.12 rings were charged to RLIMIT_MEMLOCK; since then to the control group's memory.
+// A server locks the secrets of TLS connections: 96 bytes each, and 32 with SHA-384.
 Check locked_memory(const Facts& facts, const Examination& examination) {
   constexpr std::uint64_t kRingBytes = 65'536;
+  constexpr std::uint64_t kSecretBytes = 128;
+  const std::uint64_t secrets =
+      examination.demand.tls ? examination.demand.connections * kSecretBytes : 0;
+  const bool has_old_rings = facts.kernel_version < 5012;
   Check check{.name = "locked memory", .value = "?", .need = "-"};
   const auto limit = facts.limit("Max locked memory");
   if (limit)
     check.value =
         limit->soft == kUnlimited ? "no limit" : format_bytes(static_cast<double>(limit->soft));
-  if (facts.kernel_version >= 5012) {
+  if (!has_old_rings && secrets == 0) {
     check.verdict = Verdict::kNotNeeded;
     check.why = "io_uring's rings are charged to the control group's memory since Linux 5.12";
     return check;
   }
-  const std::uint64_t need = examination.workers * kRingBytes;
+  const std::uint64_t need = secrets + (has_old_rings ? examination.workers * kRingBytes : 0);
   check.need = format_bytes(static_cast<double>(need));
-  check.why = "io_uring's rings, before Linux 5.12";
+  check.why = secrets == 0 ? "io_uring's rings, before Linux 5.12"
+                           : "keeps the secrets of TLS out of swap, 128 bytes for each connection";
   if (!limit || facts.kernel_version == 0) {
     check.verdict = Verdict::kUnknown;
   } else if (limit->soft < need) {
     check.verdict = Verdict::kAdvice;
-    check.mend = fmt::format("ulimit -l {}", need / 1024);
+    check.mend = fmt::format("ulimit -l {}, or LimitMEMLOCK= of the unit", (need + 1023) / 1024);
   }
   return check;
 }

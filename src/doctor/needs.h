@@ -21,6 +21,7 @@ struct Demand {
   std::uint64_t connections = 100'000;
   Role role = Role::kServer;
   std::uint32_t workers = 0;  // 0: as many as needed
+  bool tls = false;           // a server's connections are wss://
 };
 
 enum class Verdict : std::uint8_t {

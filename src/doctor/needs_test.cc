@@ -188,6 +188,19 @@ TEST(TcpMemory, CountsAPageForEachIdleSocketBeforeLinux6) {
   EXPECT_EQ(verdict(examine(machine, 600'000), "net.ipv4.tcp_mem"), Verdict::kLow);
 }
 
+TEST(LockedMemory, IsForTheSecretsOfTls) {
+  FakeMachine machine;
+  const auto with_tls = [&](std::uint64_t connections) {
+    const Demand demand{connections, Role::kServer, 0, true};
+    return check_of(doctor::examine(read_facts(machine.files()), demand), "locked memory");
+  };
+  EXPECT_EQ(with_tls(65'000).verdict, Verdict::kOk) << "8 MiB";
+  const Check small = with_tls(100'000);
+  EXPECT_EQ(small.verdict, Verdict::kAdvice);
+  EXPECT_EQ(small.mend, "ulimit -l 12500, or LimitMEMLOCK= of the unit");
+  EXPECT_EQ(verdict(examine(machine, 100'000), "locked memory"), Verdict::kNotNeeded);
+}
+
 TEST(Conntrack, ThatIsNotLoadedHasNoPart) {
   FakeMachine machine;
   EXPECT_EQ(verdict(examine(machine, 600'000), "connection tracking"), Verdict::kNotNeeded);
