@@ -186,8 +186,8 @@ void Ledger::owe(Post& post, std::uint32_t number) {
     facts.owed.push_back(number);
     ++post.deliveries;
   }
-  for (std::uint8_t wish = 1; wish < kWishes.size(); ++wish) {
-    if (is_wanted[wish]) gather(post, number, wish);
+  for (std::size_t wish = 1; wish < kWishes.size(); ++wish) {
+    if (is_wanted[wish]) gather(post, number, static_cast<std::uint8_t>(wish));
   }
 }
 
