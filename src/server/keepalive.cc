@@ -3,6 +3,14 @@
 #include <algorithm>
 
 namespace holdfast::server {
+namespace {
+
+// So many passes share the second looks at newcomers: at one pass, those of a storm would make some
+// seconds fuller than others. The last is well before half the interval, so that the next phase
+// still finds them silent for long enough.
+constexpr std::uint32_t kSecondLooks = 6;
+
+}  // namespace
 
 void Keepalive::wake(Instant now) {
   if (next_due_ != kNever || interval_ == Duration(0)) return;
@@ -25,12 +33,19 @@ int Keepalive::steps_until(Instant now, int end) {
 bool Keepalive::is_due(Connection& connection, Instant now) const {
   if (connection.has(Connection::kPinged)) return false;
   const auto silent = std::chrono::milliseconds(ticks_since(tick_of(now), connection.since));
-  const std::uint32_t phase = static_cast<std::uint32_t>(cursor_) / kRun % kPasses;
+  const std::uint32_t run = static_cast<std::uint32_t>(cursor_) / kRun;
+  const std::uint32_t phase = run % kPasses;
   const std::uint32_t passes_since = (pass_ + kPasses - phase) % kPasses;
   if (connection.has(Connection::kAligned)) {
     if (passes_since == 0) return silent >= interval_ / 2;
-  } else if (passes_since == 0 || passes_since == kSecondLook) {
+  } else if (passes_since == 0) {
     if (silent < std::min<Duration>(kMidwordMax, interval_ / 8)) return false;
+    connection.set(Connection::kAligned);
+    return true;
+  } else if (passes_since == kSecondLook + run / kPasses % kSecondLooks &&
+             silent >= interval_ / kPasses * passes_since) {
+    // It was there at its phase, had just spoken, and has been silent since. Who came later waits
+    // for its phase.
     connection.set(Connection::kAligned);
     return true;
   }
