@@ -5,11 +5,9 @@
 
 #include <unordered_set>
 
-#include "broker/memory_broker.h"
 #include "holdfast/handler.h"
 #include "protocol/frame.h"
-#include "server/fake_loop.h"
-#include "server/worker.h"
+#include "server/worker_scene.h"
 
 namespace holdfast::server {
 namespace {
@@ -89,83 +87,27 @@ class Office final : public Handler {
   std::vector<int> codes, messages_of_the_dead;
 };
 
-std::string upgrade_request(std::string_view query, std::string_view extra = {}) {
-  return "GET /office?" + std::string(query) +
-         " HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: "
-         "Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-         "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n" +
-         std::string(extra) + "\r\n";
-}
-
-std::string text_frame(std::string payload) {
-  std::byte out[protocol::kFrameHeaderBytesMax];
-  const protocol::MaskKey key{std::byte{1}, std::byte{2}, std::byte{3}, std::byte{4}};
-  const std::size_t size =
-      protocol::write_frame_header(out, protocol::Opcode::kText, true, payload.size(), &key);
-  protocol::apply_mask({reinterpret_cast<std::byte*>(payload.data()), payload.size()}, key);
-  return std::string(as_text({out, size})) + payload;
-}
-
 std::string sent_text(std::string_view payload) {
   return "\x81" + std::string(1, static_cast<char>(payload.size())) + std::string(payload);
 }
 
-class PeerTest : public testing::Test {
+class PeerTest : public WorkerScene {
  protected:
   PeerTest() {
     settings_.ping_interval = seconds(0);
-    settings_.pong_timeout = seconds(5);
-    settings_.handshake_timeout = seconds(10);
-    settings_.close_timeout = seconds(1);
-    settings_.drain_time = seconds(10);
     settings_.queue_bytes_max = 100'000;
-    settings_.retry_after_seconds = "5";
-    settings_.descriptors = 64;
-    settings_.connections_max = 60;
     router_.add("/office", office_);
-  }
-  Worker& worker() {
-    if (worker_ == nullptr) {
-      worker_ = std::make_unique<Worker>(settings_, router_, admission_, loop_, mailbox_, broker_,
-                                         3, counters_);
-      worker_->add_listener(1000);
-    }
-    return *worker_;
   }
   // The answer.
   std::string ask(int descriptor, std::string_view query, std::string_view extra = {}) {
-    loop_.accept(descriptor);
-    loop_.receive(descriptor, upgrade_request(query, extra));
-    worker().turn();
-    return std::exchange(loop_.sent[descriptor], {});
+    return come(descriptor, upgrade_request("/office?" + std::string(query), extra));
   }
   // What comes back.
   std::string say(int descriptor, std::string_view text) {
-    loop_.receive(descriptor, text_frame(std::string(text)));
-    worker().turn();
-    return std::exchange(loop_.sent[descriptor], {});
-  }
-  void end(int descriptor) {
-    loop_.end(descriptor);
-    worker().turn();
-  }
-  void post(PeerId peer, std::function<void(Peer&)> act) {
-    auto letter = std::make_shared<broker::Publication>();
-    letter->errand = std::make_unique<const broker::Errand>(peer, std::move(act));
-    ASSERT_TRUE(mailbox_.post(std::move(letter)));
+    return WorkerScene::say(descriptor, client_frame(protocol::Opcode::kText, text));
   }
 
-  WorkerSettings settings_{};
-  Router router_;
   std::shared_ptr<Office> office_ = std::make_shared<Office>();
-  Admission admission_{AdmissionLimits{60, 0, 0}};
-  FakeLoop loop_;
-  std::unique_ptr<net::Waker> waker_ = net::Waker::create().value();
-  broker::Mailbox mailbox_{*waker_, 100};
-  broker::MemoryBroker broker_{
-      {&mailbox_, &mailbox_, &mailbox_, &mailbox_}};  // the worker is the fourth
-  Counters counters_;
-  std::unique_ptr<Worker> worker_;
 };
 
 TEST_F(PeerTest, KeepsDataFromTheUpgradeUntilTheConnectionIsGivenBack) {

@@ -7,9 +7,7 @@
 #include <optional>
 #include <string>
 
-#include "broker/memory_broker.h"
-#include "server/fake_loop.h"
-#include "server/worker.h"
+#include "server/worker_scene.h"
 
 namespace holdfast::server {
 namespace {
@@ -31,16 +29,11 @@ class Register final : public Handler {
   bool is_local = false;
 };
 
-constexpr net::Descriptor kPlain = 1000;
 constexpr net::Descriptor kOne = 1001;
 constexpr net::Descriptor kTwo = 1002;
 constexpr net::Descriptor kBoth = 1003;
 
-std::string upgrade(std::string_view more = {}) {
-  return "GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-         "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n" +
-         std::string(more) + "\r\n";
-}
+std::string upgrade(std::string_view more = {}) { return upgrade_request("/", more); }
 std::string line(std::string_view source) {
   return "PROXY TCP4 " + std::string(source) + " 192.0.2.9 50000 443\r\n";
 }
@@ -52,50 +45,27 @@ std::string binary(char last) {
 }
 const std::string kLocal = kSignature + std::string("\x20\0\0\0", 4);
 
-class WorkerArrivalsTest : public testing::Test {
+class WorkerArrivalsTest : public WorkerScene {
  protected:
   WorkerArrivalsTest() {
-    settings_.handshake_timeout = seconds(10);
-    settings_.close_timeout = seconds(1);
+    admission_.emplace(AdmissionLimits{50, 1, 0});  // one connection of each address
     settings_.drain_time = seconds(1);
-    settings_.queue_bytes_max = 1000;
-    settings_.retry_after_seconds = "5";
-    settings_.descriptors = 64;
-    settings_.connections_max = 50;
     router_.add("/", register_);
   }
-
-  Worker& worker() {
-    if (worker_ == nullptr) {
-      worker_ = std::make_unique<Worker>(settings_, router_, *admission_, loop_, mailbox_, broker_,
-                                         0, counters_);
-      worker_->add_listener(kPlain);
-      worker_->add_listener(kOne, {.proxy = ProxyVersions::kOne});
-      worker_->add_listener(kTwo, {.proxy = ProxyVersions::kTwo});
-      worker_->add_listener(kBoth, {.proxy = ProxyVersions::kBoth});
-    }
-    return *worker_;
+  void add_listeners(Worker& worker) override {
+    worker.add_listener(kListener);
+    worker.add_listener(kOne, {.proxy = ProxyVersions::kOne});
+    worker.add_listener(kTwo, {.proxy = ProxyVersions::kTwo});
+    worker.add_listener(kBoth, {.proxy = ProxyVersions::kBoth});
   }
   // What a newcomer is answered; nothing where it is dropped.
   std::string come(int descriptor, net::Descriptor listener, std::string_view text) {
     loop_.closed.erase(descriptor);
-    loop_.accept(descriptor, listener);
-    loop_.receive(descriptor, text);
-    worker().turn();
-    return std::exchange(loop_.sent[descriptor], {});
+    return WorkerScene::come(descriptor, text, listener);
   }
   std::uint64_t refused(Refusal reason) { return counters_.of(reason).read(); }
 
-  WorkerSettings settings_{};
-  Router router_;
   std::shared_ptr<Register> register_ = std::make_shared<Register>();
-  std::optional<Admission> admission_{AdmissionLimits{50, 1, 0}};  // one connection of each address
-  FakeLoop loop_;
-  std::unique_ptr<net::Waker> waker_ = net::Waker::create().value();
-  broker::Mailbox mailbox_{*waker_, 100};
-  broker::MemoryBroker broker_{{&mailbox_}};
-  Counters counters_;
-  std::unique_ptr<Worker> worker_;
 };
 
 TEST_F(WorkerArrivalsTest, TakesThePeerForWhomTheBalancerNames) {
@@ -142,7 +112,7 @@ TEST_F(WorkerArrivalsTest, DropsWhoeverComesWithoutARightHeaderInSilence) {
 }
 
 TEST_F(WorkerArrivalsTest, OnAPlainListenerAHeaderIsNoRequest) {
-  EXPECT_THAT(come(5, kPlain, line("203.0.113.5") + upgrade()), StartsWith("HTTP/1.1 400 "));
+  EXPECT_THAT(come(5, kListener, line("203.0.113.5") + upgrade()), StartsWith("HTTP/1.1 400 "));
 }
 
 TEST_F(WorkerArrivalsTest, GivesHeaderAndRequestOneDeadline) {

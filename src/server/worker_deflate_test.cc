@@ -8,10 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "broker/memory_broker.h"
 #include "protocol/frame.h"
-#include "server/fake_loop.h"
-#include "server/worker.h"
+#include "server/worker_scene.h"
 
 namespace holdfast::server {
 namespace {
@@ -40,14 +38,7 @@ struct Client {
 
   std::string say(std::string_view text, protocol::Opcode opcode = protocol::Opcode::kText) {
     const auto deflated = deflater.deflate(as_bytes(text));
-    const Bytes payload = deflated.value_or(as_bytes(text));
-    std::byte head[protocol::kFrameHeaderBytesMax];
-    const protocol::MaskKey key{std::byte{1}, std::byte{2}, std::byte{3}, std::byte{4}};
-    const std::size_t size = protocol::write_frame_header(head, opcode, true, payload.size(), &key,
-                                                          deflated.has_value());
-    std::string masked(as_text(payload));
-    protocol::apply_mask(std::as_writable_bytes(std::span(masked)), key);
-    return std::string(as_text({head, size})) + masked;
+    return client_frame(opcode, as_text(deflated.value_or(as_bytes(text))), deflated.has_value());
   }
   // The messages in `sent`, which it takes away; violations as "!".
   std::vector<std::string> hear(std::string& sent) {
@@ -78,39 +69,24 @@ std::string text_of(std::size_t size, std::uint32_t seed) {
 
 bool is_compressed(std::string_view wire) { return (wire.front() & 0x40) != 0; }
 
-class WorkerDeflateTest : public testing::Test {
+class WorkerDeflateTest : public WorkerScene {
  protected:
   WorkerDeflateTest() {
-    settings_.handshake_timeout = seconds(10);
-    settings_.close_timeout = seconds(1);
-    settings_.drain_time = seconds(10);
+    settings_.ping_interval = seconds(0);
     settings_.queue_bytes_max = 1 << 20;
-    settings_.descriptors = 1024;
-    settings_.connections_max = 500;
     router_.add("/echo", echo_);
   }
-
-  Worker& worker() {
-    if (worker_ == nullptr) {
-      worker_ = std::make_unique<Worker>(settings_, router_, admission_, loop_, mailbox_, broker_,
-                                         0, counters_);
-      worker_->add_listener(1000, {.deflate = deflate_});
-    }
-    return *worker_;
+  void add_listeners(Worker& worker) override {
+    worker.add_listener(kListener, {.deflate = deflate_});
   }
   // The answer's head.
   std::string upgrade(int descriptor, std::string_view extensions,
-                      net::Descriptor listener = 1000) {
+                      net::Descriptor listener = kListener) {
     loop_.accept(descriptor, listener);
     return ask(descriptor, extensions);
   }
   std::string ask(int descriptor, std::string_view extensions) {
-    loop_.receive(descriptor,
-                  "GET /echo HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                  "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n" +
-                      std::string(extensions) + "\r\n");
-    worker().turn();
-    return std::exchange(loop_.sent[descriptor], {});
+    return say(descriptor, upgrade_request("/echo", extensions));
   }
   Client& open(int descriptor, std::string_view offer = "permessage-deflate",
                Takeover ours = Takeover::kNone, Takeover servers = Takeover::kNone) {
@@ -132,17 +108,8 @@ class WorkerDeflateTest : public testing::Test {
     return heard.size() == 1 ? heard.front() : "(" + std::to_string(heard.size()) + " messages)";
   }
 
-  WorkerSettings settings_{};
   DeflateChoice deflate_ = DeflateChoice::kOn;  // of the listener
-  Router router_;
   std::shared_ptr<Echo> echo_ = std::make_shared<Echo>();
-  Admission admission_{AdmissionLimits{500, 0, 0}};
-  FakeLoop loop_;
-  std::unique_ptr<net::Waker> waker_ = net::Waker::create().value();
-  broker::Mailbox mailbox_{*waker_, 100};
-  broker::MemoryBroker broker_{{&mailbox_}};
-  Counters counters_;
-  std::unique_ptr<Worker> worker_;
   std::map<int, Client> clients_;
 };
 

@@ -3,9 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "broker/memory_broker.h"
-#include "server/fake_loop.h"
-#include "server/worker.h"
+#include "server/worker_scene.h"
 
 namespace holdfast::server {
 namespace {
@@ -30,68 +28,23 @@ class Polite final : public Handler {
   std::uint32_t unwanted = 0;
 };
 
-constexpr std::string_view kUpgrade =
-    "GET /polite HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
-
 std::string close_of(std::uint16_t code) {
   return {static_cast<char>(code >> 8), static_cast<char>(code & 0xFF)};
 }
 
-class WorkerEndsTest : public testing::Test {
+class WorkerEndsTest : public WorkerScene {
  protected:
-  WorkerEndsTest() {
-    settings_.ping_interval = seconds(20);
-    settings_.pong_timeout = seconds(5);
-    settings_.handshake_timeout = seconds(10);
-    settings_.close_timeout = seconds(1);
-    settings_.queue_bytes_max = 1000;
-    settings_.descriptors = 1024;
-    settings_.connections_max = 1000;
-    router_.add("/polite", polite_);
-  }
+  WorkerEndsTest() { router_.add("/polite", polite_); }
 
-  Worker& worker() {
-    if (worker_ == nullptr) {
-      worker_ = std::make_unique<Worker>(settings_, router_, admission_, loop_, mailbox_, broker_,
-                                         0, counters_);
-      worker_->add_listener(1000);
-    }
-    return *worker_;
-  }
   void open(int descriptor) {
-    loop_.accept(descriptor);
-    loop_.receive(descriptor, kUpgrade);
-    worker().turn();
-    ASSERT_THAT(loop_.sent[descriptor], StartsWith("HTTP/1.1 101 "));
-    loop_.sent[descriptor].clear();
+    ASSERT_THAT(come(descriptor, upgrade_request("/polite")), StartsWith("HTTP/1.1 101 "));
   }
   void publish(std::size_t bytes) {
     worker().publish("news", MessageKind::kText, as_bytes(std::string(bytes, 'x')));
     worker().turn();
   }
-  void make_room(int descriptor, std::size_t bytes) {
-    loop_.limit(descriptor, bytes);
-    loop_.make_writable(descriptor);
-    worker().turn();
-  }
-  void pass(Duration time) {
-    for (Duration done{}; done < time; done += milliseconds(50)) {
-      loop_.advance(milliseconds(50));
-      worker().turn();
-    }
-  }
 
-  WorkerSettings settings_{};
-  Router router_;
   std::shared_ptr<Polite> polite_ = std::make_shared<Polite>();
-  Admission admission_{AdmissionLimits{1000, 0, 0}};
-  FakeLoop loop_;
-  std::unique_ptr<net::Waker> waker_ = net::Waker::create().value();
-  broker::Mailbox mailbox_{*waker_, 100};
-  broker::MemoryBroker broker_{{&mailbox_}};
-  Counters counters_;
-  std::unique_ptr<Worker> worker_;
 };
 
 TEST_F(WorkerEndsTest, TellsASlowReaderBehindTheMessageThatItHasAPartOf) {

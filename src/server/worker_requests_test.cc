@@ -6,9 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "broker/memory_broker.h"
-#include "server/fake_loop.h"
-#include "server/worker.h"
+#include "server/worker_scene.h"
 
 namespace holdfast::server {
 namespace {
@@ -31,58 +29,20 @@ class Mirror final : public Handler {
   std::vector<std::string> requests;
 };
 
-constexpr std::string_view kUpgrade =
-    "GET /page HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
-
 std::string ask(std::string_view query, std::string_view method = "GET",
                 std::string_view more = {}) {
   return std::string(method) + " /page?" + std::string(query) + " HTTP/1.1\r\nHost: x\r\n" +
          std::string(more) + "\r\n";
 }
 
-class WorkerRequestsTest : public testing::Test {
+class WorkerRequestsTest : public WorkerScene {
  protected:
-  WorkerRequestsTest() {
-    settings_.handshake_timeout = seconds(10);
-    settings_.close_timeout = seconds(1);
-    settings_.drain_time = seconds(10);
-    settings_.queue_bytes_max = 1000;
-    settings_.retry_after_seconds = "5";
-    settings_.descriptors = 64;
-    settings_.connections_max = 50;
-    router_.add("/page", mirror_);
-  }
+  WorkerRequestsTest() { router_.add("/page", mirror_); }
 
-  Worker& worker() {
-    if (worker_ == nullptr) {
-      worker_ = std::make_unique<Worker>(settings_, router_, admission_, loop_, mailbox_, broker_,
-                                         0, counters_);
-      worker_->add_listener(1000);
-    }
-    return *worker_;
-  }
-  // What is answered to bytes that come at once.
-  std::string say(std::string_view text) {
-    loop_.receive(5, text);
-    worker().turn();
-    return std::exchange(loop_.sent[5], {});
-  }
-  void come() {
-    loop_.accept(5);
-    worker().turn();
-  }
+  void come() { WorkerScene::come(5, ""); }
+  std::string say(std::string_view bytes) { return WorkerScene::say(5, bytes); }
 
-  WorkerSettings settings_{};
-  Router router_;
   std::shared_ptr<Mirror> mirror_ = std::make_shared<Mirror>();
-  Admission admission_{AdmissionLimits{50, 0, 0}};
-  FakeLoop loop_;
-  std::unique_ptr<net::Waker> waker_ = net::Waker::create().value();
-  broker::Mailbox mailbox_{*waker_, 100};
-  broker::MemoryBroker broker_{{&mailbox_}};
-  Counters counters_;
-  std::unique_ptr<Worker> worker_;
 };
 
 int count_of(std::string_view text, std::string_view part) {
@@ -105,7 +65,7 @@ TEST_F(WorkerRequestsTest, AnswersPipelinedRequestsInTheirOrderInOneWrite) {
 
 TEST_F(WorkerRequestsTest, TakesPipelinedRequestsThatAreCutAnywhere) {
   const std::string wire =
-      ask("a") + ask("b", "POST", "Content-Length: 4\r\n") + "body" + std::string(kUpgrade);
+      ask("a") + ask("b", "POST", "Content-Length: 4\r\n") + "body" + upgrade_request("/page");
   for (std::size_t cut = 1; cut < wire.size(); ++cut) {
     come();
     std::string answers = say(wire.substr(0, cut));

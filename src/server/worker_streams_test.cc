@@ -6,9 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "broker/memory_broker.h"
-#include "server/fake_loop.h"
-#include "server/worker.h"
+#include "server/worker_scene.h"
 
 namespace holdfast::server {
 namespace {
@@ -59,64 +57,16 @@ std::string get(std::string_view more = {}, std::string_view method = "GET") {
   return std::string(method) + " /feed HTTP/1.1\r\nHost: x\r\n" + std::string(more) + "\r\n";
 }
 
-constexpr std::string_view kUpgrade =
-    "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
-
-class WorkerStreamsTest : public testing::Test {
+class WorkerStreamsTest : public WorkerScene {
  protected:
-  WorkerStreamsTest() {
-    settings_.ping_interval = seconds(20);
-    settings_.pong_timeout = seconds(5);
-    settings_.handshake_timeout = seconds(10);
-    settings_.close_timeout = seconds(1);
-    settings_.drain_time = seconds(10);
-    settings_.queue_bytes_max = 1000;
-    settings_.descriptors = 1024;
-    settings_.connections_max = 500;
-    router_.add("/feed", feed_);
-  }
+  WorkerStreamsTest() { router_.add("/feed", feed_); }
 
-  Worker& worker() {
-    if (worker_ == nullptr) {
-      worker_ = std::make_unique<Worker>(settings_, router_, admission_, loop_, mailbox_, broker_,
-                                         0, counters_);
-      worker_->add_listener(1000);
-    }
-    return *worker_;
-  }
-  void say(int descriptor, std::string_view text) {
-    loop_.receive(descriptor, text);
-    worker().turn();
-  }
-  // What it was sent since it was last asked.
-  std::string heard(int descriptor) { return std::exchange(loop_.sent[descriptor], {}); }
   void open(int descriptor, std::string_view more = {}) {
-    loop_.accept(descriptor);
-    say(descriptor, get(more));
-    ASSERT_THAT(heard(descriptor), StartsWith("HTTP/1.1 200 "));
+    ASSERT_THAT(come(descriptor, get(more)), StartsWith("HTTP/1.1 200 "));
   }
   void publish(std::string_view text, std::string_view id = {}, std::string_view key = {}) {
     worker().publish("news", MessageKind::kText, as_bytes(text), {.key = key, .event_id = id});
     worker().turn();
-  }
-  void run(PeerId peer, std::function<void(Peer&)> act) {
-    auto letter = std::make_shared<broker::Publication>();
-    letter->errand = std::make_unique<const broker::Errand>(peer, std::move(act));
-    ASSERT_TRUE(mailbox_.post(std::move(letter)));
-    worker().turn();
-  }
-  // Its socket has room for so many bytes more.
-  void make_room(int descriptor, std::size_t bytes) {
-    loop_.limit(descriptor, bytes);
-    loop_.make_writable(descriptor);
-    worker().turn();
-  }
-  void pass(Duration time) {
-    for (Duration done{}; done < time; done += milliseconds(50)) {
-      loop_.advance(milliseconds(50));
-      worker().turn();
-    }
   }
   void expect_nothing_left() {
     EXPECT_EQ(counters_.connections.read(), 0u);
@@ -125,22 +75,11 @@ class WorkerStreamsTest : public testing::Test {
     EXPECT_TRUE(worker().is_empty());
   }
 
-  WorkerSettings settings_{};
-  Router router_;
   std::shared_ptr<Feed> feed_ = std::make_shared<Feed>();
-  Admission admission_{AdmissionLimits{500, 0, 0}};
-  FakeLoop loop_;
-  std::unique_ptr<net::Waker> waker_ = net::Waker::create().value();
-  broker::Mailbox mailbox_{*waker_, 100};
-  broker::MemoryBroker broker_{{&mailbox_}};
-  Counters counters_;
-  std::unique_ptr<Worker> worker_;
 };
 
 TEST_F(WorkerStreamsTest, AnswersWithAHeadThatDoesNotSayWhereTheBodyEnds) {
-  loop_.accept(5);
-  say(5, get());
-  const std::string text = heard(5);
+  const std::string text = come(5, get());
   const std::string head = text.substr(0, text.find("\r\n\r\n") + 4);
   EXPECT_THAT(head, StartsWith("HTTP/1.1 200 OK\r\n"));
   for (const char* line :
@@ -159,12 +98,10 @@ TEST_F(WorkerStreamsTest, AnswersWithAHeadThatDoesNotSayWhereTheBodyEnds) {
 TEST_F(WorkerStreamsTest, TakesARequestThatIsCutAnywhere) {
   const std::string wire = get("Last-Event-ID: 7\r\n");
   for (std::size_t cut = 1; cut < wire.size(); ++cut) {
-    loop_.accept(5);
-    say(5, wire.substr(0, cut));
-    say(5, wire.substr(cut));
-    ASSERT_THAT(heard(5), EndsWith("\r\n\r\nretry: 7\n\nid: 8\ndata: missed\n\n")) << cut;
-    loop_.end(5);
-    worker().turn();
+    come(5, wire.substr(0, cut));
+    ASSERT_THAT(say(5, wire.substr(cut)), EndsWith("\r\n\r\nretry: 7\n\nid: 8\ndata: missed\n\n"))
+        << cut;
+    end(5);
   }
   EXPECT_THAT(feed_->last_ids, Each("7"));
   EXPECT_THAT(feed_->codes, Each(1006));
@@ -172,12 +109,9 @@ TEST_F(WorkerStreamsTest, TakesARequestThatIsCutAnywhere) {
 }
 
 TEST_F(WorkerStreamsTest, BeginsNoStreamForHeadOrWhereTheHandlerWantsNone) {
-  loop_.accept(5);
-  say(5, get({}, "HEAD"));
-  EXPECT_THAT(heard(5), StartsWith("HTTP/1.1 200 "));
+  EXPECT_THAT(come(5, get({}, "HEAD")), StartsWith("HTTP/1.1 200 "));
   feed_->is_full = true;
-  say(5, get());
-  const std::string answer = heard(5);
+  const std::string answer = say(5, get());
   EXPECT_THAT(answer, HasSubstr("Content-Length: 10\r\n"));
   EXPECT_THAT(answer, EndsWith("\r\n\r\nretry: 7\n\n"));
   EXPECT_THAT(feed_->peers, IsEmpty());
@@ -187,9 +121,7 @@ TEST_F(WorkerStreamsTest, BeginsNoStreamForHeadOrWhereTheHandlerWantsNone) {
 TEST_F(WorkerStreamsTest, TellsWhatIsPublishedAsEventsWithTheirIds) {
   open(5);
   open(6);
-  loop_.accept(7);
-  say(7, get(kUpgrade));
-  heard(7);
+  come(7, upgrade_request("/feed"));
   publish("plain");
   publish("two\r\nlines", "9");
   for (const int reader : {5, 6}) {
@@ -212,10 +144,11 @@ TEST_F(WorkerStreamsTest, PassesByWhatNoStreamCanCarry) {
   open(5);
   worker().publish("news", MessageKind::kBinary, as_bytes(std::string_view("\x00\xFF", 2)));
   publish("text");
-  run(feed_->peers[0], [](Peer& peer) {
+  post(feed_->peers[0], [](Peer& peer) {
     peer.send(MessageKind::kBinary, as_bytes(std::string_view("\x00\xFF", 2)));
     peer.send("to you alone", "10");
   });
+  worker().turn();
   EXPECT_EQ(heard(5), "data: text\n\nid: 10\ndata: to you alone\n\n");
 }
 
@@ -230,12 +163,9 @@ TEST_F(WorkerStreamsTest, PassesByTheReaderThatAPublicationLeavesOut) {
 }
 
 TEST_F(WorkerStreamsTest, HearsNothingOfWhatAReaderSays) {
-  loop_.accept(5);
-  say(5, get() + get());
-  heard(5);
-  say(5, get());
-  say(5, "\x81\x80mask");
-  EXPECT_EQ(heard(5), "");
+  come(5, get() + get());
+  EXPECT_EQ(say(5, get()), "");
+  EXPECT_EQ(say(5, "\x81\x80mask"), "");
   EXPECT_EQ(feed_->messages, 0);
   EXPECT_EQ(feed_->last_ids.size(), 1u);
   publish("still there");
@@ -315,11 +245,12 @@ TEST_F(WorkerStreamsTest, KeepsTheNewestValueForASlowReaderWhereThatIsThePolicy)
 TEST_F(WorkerStreamsTest, EndsAStreamBehindAllThatWasSent) {
   open(5);
   loop_.limit(5, 3);
-  run(feed_->peers[0], [](Peer& peer) {
+  post(feed_->peers[0], [](Peer& peer) {
     peer.send("the last word");
     peer.close(4001, "not told");
     peer.send("too late");
   });
+  worker().turn();
   EXPECT_FALSE(loop_.shut.contains(5));
   EXPECT_EQ(counters_.event_streams.read(), 0u) << "its handler is through with it";
   publish("for others");
@@ -336,7 +267,8 @@ TEST_F(WorkerStreamsTest, EndsAStreamBehindAllThatWasSent) {
 
 TEST_F(WorkerStreamsTest, WaitsNoLongerThanTheCloseTimeoutForAReaderThatStays) {
   open(5);
-  run(feed_->peers[0], [](Peer& peer) { peer.close(); });
+  post(feed_->peers[0], [](Peer& peer) { peer.close(); });
+  worker().turn();
   pass(milliseconds(900));
   EXPECT_FALSE(loop_.closed.contains(5));
   pass(milliseconds(200));
@@ -356,9 +288,7 @@ TEST_F(WorkerStreamsTest, ForgetsAReaderThatLeaves) {
   EXPECT_EQ(counters_.of(Ending::kReset).read(), 1u);
   expect_nothing_left();
   // The next one with its descriptor is a WebSocket, and nothing of a stream.
-  loop_.accept(5);
-  say(5, get(kUpgrade));
-  heard(5);
+  come(5, upgrade_request("/feed"));
   publish("x");
   EXPECT_EQ(heard(5), "\x81\x01x");
 }

@@ -1,11 +1,7 @@
-#include "server/worker.h"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "broker/memory_broker.h"
-#include "protocol/frame.h"
-#include "server/fake_loop.h"
+#include "server/worker_scene.h"
 
 namespace holdfast::server {
 namespace {
@@ -45,74 +41,18 @@ class Stubborn final : public Handler {
   int closes = 0;
 };
 
-constexpr std::string_view kUpgrade =
-    "GET /echo HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+const std::string kUpgrade = upgrade_request("/echo");
 const std::string kPing = "\x89" + std::string(1, '\0');
 
-std::string frame(protocol::Opcode opcode, std::string payload) {
-  std::byte out[protocol::kFrameHeaderBytesMax];
-  const protocol::MaskKey key{std::byte{1}, std::byte{2}, std::byte{3}, std::byte{4}};
-  const std::size_t size = protocol::write_frame_header(out, opcode, true, payload.size(), &key);
-  protocol::apply_mask({reinterpret_cast<std::byte*>(payload.data()), payload.size()}, key);
-  return std::string(as_text({out, size})) + payload;
-}
-
-class WorkerTest : public testing::Test {
+class WorkerTest : public WorkerScene {
  protected:
-  WorkerTest() {
-    settings_.ping_interval = seconds(20);
-    settings_.pong_timeout = seconds(5);
-    settings_.idle_batch = milliseconds(20);
-    settings_.handshake_timeout = seconds(10);
-    settings_.close_timeout = seconds(1);
-    settings_.drain_time = seconds(10);
-    settings_.queue_bytes_max = 1000;
-    settings_.retry_after_seconds = "5";
-    settings_.descriptors = 1024;
-    settings_.connections_max = 500;
-    router_.add("/echo", echo_);
-  }
+  WorkerTest() { router_.add("/echo", echo_); }
 
-  Worker& worker() {
-    if (worker_ == nullptr) {
-      worker_ = std::make_unique<Worker>(settings_, router_, admission_, loop_, mailbox_, broker_,
-                                         0, counters_);
-      worker_->add_listener(1000);
-    }
-    return *worker_;
-  }
   void open(int descriptor) {
-    loop_.accept(descriptor);
-    loop_.receive(descriptor, kUpgrade);
-    worker().turn();
-    ASSERT_THAT(loop_.sent[descriptor], StartsWith("HTTP/1.1 101 "));
-    loop_.sent[descriptor].clear();
-  }
-  // The peer's socket has room for so many bytes more.
-  void take(int descriptor, std::size_t bytes) {
-    loop_.limit(descriptor, bytes);
-    loop_.make_writable(descriptor);
-    worker().turn();
-  }
-  // Turns every 50 ms.
-  void pass(Duration time) {
-    for (Duration done{}; done < time; done += milliseconds(50)) {
-      loop_.advance(milliseconds(50));
-      worker().turn();
-    }
+    ASSERT_THAT(come(descriptor, kUpgrade), StartsWith("HTTP/1.1 101 "));
   }
 
-  WorkerSettings settings_{};
-  Router router_;
   std::shared_ptr<Echo> echo_ = std::make_shared<Echo>();
-  Admission admission_{AdmissionLimits{500, 0, 0}};
-  FakeLoop loop_;
-  std::unique_ptr<net::Waker> waker_ = net::Waker::create().value();
-  broker::Mailbox mailbox_{*waker_, 100};
-  broker::MemoryBroker broker_{{&mailbox_}};
-  Counters counters_;
-  std::unique_ptr<Worker> worker_;
 };
 
 TEST_F(WorkerTest, OpensAWebSocketWhoseRequestComesByteByByte) {
@@ -125,14 +65,15 @@ TEST_F(WorkerTest, OpensAWebSocketWhoseRequestComesByteByByte) {
 
 TEST_F(WorkerTest, TakesFramesThatCameWithTheRequest) {
   loop_.accept(5);
-  loop_.receive(5, std::string(kUpgrade) + frame(protocol::Opcode::kText, "hi"));
+  loop_.receive(5, std::string(kUpgrade) + client_frame(protocol::Opcode::kText, "hi"));
   worker().turn();
   EXPECT_TRUE(loop_.sent[5].ends_with("\x81\x02hi"));
 }
 
 TEST_F(WorkerTest, EchoesSeveralMessagesOfATurnInTheirOrder) {
   open(5);
-  for (const char* text : {"a", "b", "c"}) loop_.receive(5, frame(protocol::Opcode::kText, text));
+  for (const char* text : {"a", "b", "c"})
+    loop_.receive(5, client_frame(protocol::Opcode::kText, text));
   worker().turn();
   EXPECT_EQ(loop_.sent[5],
             "\x81\x01"
@@ -150,7 +91,7 @@ TEST_F(WorkerTest, PingsEachIdlePeerOnceAnIntervalEvenly) {
     if (second == 20) most = 0;  // by then every peer has come into step
     const std::uint64_t sent = counters_.pings_sent.read();
     for (int descriptor = 5; descriptor < 205; ++descriptor)
-      loop_.receive(descriptor, frame(protocol::Opcode::kPong, ""));
+      loop_.receive(descriptor, client_frame(protocol::Opcode::kPong, ""));
     pass(seconds(1));
     most = std::max(most, counters_.pings_sent.read() - sent);
   }
@@ -179,7 +120,7 @@ TEST_F(WorkerTest, PingsANewcomerWithinTheIntervalWheneverItSpokeLast) {
     const int descriptor = 5 + spoke;
     open(descriptor);
     pass(milliseconds(250));
-    loop_.receive(descriptor, frame(protocol::Opcode::kText, ""));
+    loop_.receive(descriptor, client_frame(protocol::Opcode::kText, ""));
     worker().turn();
     loop_.sent[descriptor].clear();
     Duration silent{};
@@ -201,7 +142,7 @@ TEST_F(WorkerTest, DropsAPeerThatStaysSilentWithinIntervalAndTimeout) {
     pass(milliseconds(100));
     silent += milliseconds(100);
     if (loop_.sent[6].ends_with(kPing)) {
-      loop_.receive(6, frame(protocol::Opcode::kPong, ""));
+      loop_.receive(6, client_frame(protocol::Opcode::kPong, ""));
       loop_.sent[6].clear();
     }
   }
@@ -225,12 +166,11 @@ TEST_F(WorkerTest, AnswersASlowHeadWith408) {
 }
 
 TEST_F(WorkerTest, RefusesOverTheLimitWith503AndFreesThePlaceOfOneThatLeaves) {
+  settings_.connections_max = 500;
   for (int descriptor = 5; descriptor < 505; ++descriptor) open(descriptor);
-  loop_.accept(600);
-  loop_.receive(600, kUpgrade);
-  worker().turn();
-  EXPECT_THAT(loop_.sent[600], StartsWith("HTTP/1.1 503 "));
-  EXPECT_THAT(loop_.sent[600], HasSubstr("Retry-After: 5\r\n"));
+  const std::string answer = come(600, kUpgrade);
+  EXPECT_THAT(answer, StartsWith("HTTP/1.1 503 "));
+  EXPECT_THAT(answer, HasSubstr("Retry-After: 5\r\n"));
   loop_.end(5);
   loop_.end(600);
   worker().turn();
@@ -349,7 +289,7 @@ TEST_F(WorkerTest, ShowsASlowReaderNewerValuesInTheOrderOfTheirBirth) {
                      {.key = std::string_view(price, 1)});
     worker().turn();
   }
-  take(5, 1000);
+  make_room(5, 1000);
   EXPECT_EQ(loop_.sent[5],
             "\x81\x02"
             "c1\x81\x02"
@@ -362,8 +302,10 @@ TEST_F(WorkerTest, ClosesAPeerThatTalksTooFast) {
   settings_.message_rate_max = 3;
   open(5);
   open(6);
-  for (int i = 0; i < 4; ++i) loop_.receive(5, frame(protocol::Opcode::kText, std::to_string(i)));
-  for (int i = 0; i < 3; ++i) loop_.receive(6, frame(protocol::Opcode::kText, std::to_string(i)));
+  for (int i = 0; i < 4; ++i)
+    loop_.receive(5, client_frame(protocol::Opcode::kText, std::to_string(i)));
+  for (int i = 0; i < 3; ++i)
+    loop_.receive(6, client_frame(protocol::Opcode::kText, std::to_string(i)));
   worker().turn();
   EXPECT_THAT(loop_.sent[5], StartsWith("\x81\x01"
                                         "0\x81\x01"
@@ -383,8 +325,8 @@ TEST_F(WorkerTest, ClosesAPeerThatSaysTooManyBytes) {
   open(5);
   open(6);
   const std::string message(400, 'x');
-  for (int i = 0; i < 3; ++i) loop_.receive(5, frame(protocol::Opcode::kText, message));
-  for (int i = 0; i < 2; ++i) loop_.receive(6, frame(protocol::Opcode::kText, message));
+  for (int i = 0; i < 3; ++i) loop_.receive(5, client_frame(protocol::Opcode::kText, message));
+  for (int i = 0; i < 2; ++i) loop_.receive(6, client_frame(protocol::Opcode::kText, message));
   worker().turn();
   const std::string echo = "\x81\x7E\x01\x90" + message;
   EXPECT_THAT(loop_.sent[5], StartsWith(echo + echo + "\x88"));
@@ -423,7 +365,7 @@ TEST_F(WorkerTest, DropsTheOldestMessagesOfASlowReaderWhereThatIsThePolicy) {
 
 TEST_F(WorkerTest, EndsTheCloseHandshakeOfAPeer) {
   open(5);
-  loop_.receive(5, frame(protocol::Opcode::kClose, "\x03\xe8"));
+  loop_.receive(5, client_frame(protocol::Opcode::kClose, "\x03\xe8"));
   worker().turn();
   EXPECT_EQ(loop_.sent[5], "\x88\x02\x03\xe8");
   EXPECT_TRUE(loop_.shut.contains(5)) << "the server ends TCP first";
@@ -432,7 +374,7 @@ TEST_F(WorkerTest, EndsTheCloseHandshakeOfAPeer) {
   EXPECT_EQ(echo_->codes, std::vector<int>{1000});
   EXPECT_EQ(counters_.of(Ending::kPeerClosed).read(), 1u);
   EXPECT_EQ(counters_.connections.read(), 0u);
-  loop_.receive(5, frame(protocol::Opcode::kText, "one more thing"));
+  loop_.receive(5, client_frame(protocol::Opcode::kText, "one more thing"));
   loop_.end(5);
   worker().turn();
   EXPECT_EQ(loop_.sent[5], "\x88\x02\x03\xe8");
@@ -441,8 +383,8 @@ TEST_F(WorkerTest, EndsTheCloseHandshakeOfAPeer) {
 
 TEST_F(WorkerTest, AnswersAPeerThatEndsItsSideRightBehindItsWords) {
   open(5);
-  loop_.receive(5,
-                frame(protocol::Opcode::kText, "hi") + frame(protocol::Opcode::kClose, "\x03\xe8"));
+  loop_.receive(5, client_frame(protocol::Opcode::kText, "hi") +
+                       client_frame(protocol::Opcode::kClose, "\x03\xe8"));
   loop_.end(5);
   worker().turn();
   EXPECT_EQ(loop_.sent[5], "\x81\x02hi\x88\x02\x03\xe8");
@@ -450,7 +392,7 @@ TEST_F(WorkerTest, AnswersAPeerThatEndsItsSideRightBehindItsWords) {
   EXPECT_EQ(echo_->codes, std::vector<int>{1000});
 
   open(6);
-  loop_.receive(6, frame(protocol::Opcode::kText, "hi"));
+  loop_.receive(6, client_frame(protocol::Opcode::kText, "hi"));
   loop_.end(6);
   worker().turn();
   EXPECT_EQ(loop_.sent[6], "\x81\x02hi");
@@ -476,7 +418,7 @@ TEST_F(WorkerTest, EndsTcpAtOnceWhenThePeerAnswersItsClose) {
   worker().close(5, 1001, "", Ending::kDrained);
   worker().turn();
   EXPECT_FALSE(loop_.closed.contains(5));
-  loop_.receive(5, frame(protocol::Opcode::kClose, "\x03\xe9"));
+  loop_.receive(5, client_frame(protocol::Opcode::kClose, "\x03\xe9"));
   worker().turn();
   EXPECT_TRUE(loop_.closed.contains(5));
   EXPECT_EQ(loop_.sent[5], "\x88\x02\x03\xe9");
@@ -487,14 +429,14 @@ TEST_F(WorkerTest, SaysAllToAPeerThatClosedAndReadsSlowly) {
   open(5);
   loop_.limit(5, 0);
   for (int i = 0; i < 3; ++i)
-    loop_.receive(5, frame(protocol::Opcode::kText, std::string(60'000, 'x')));
-  loop_.receive(5, frame(protocol::Opcode::kClose, "\x03\xe8"));
+    loop_.receive(5, client_frame(protocol::Opcode::kText, std::string(60'000, 'x')));
+  loop_.receive(5, client_frame(protocol::Opcode::kClose, "\x03\xe8"));
   worker().turn();
   for (int i = 0; i < 11; ++i) {
     pass(milliseconds(800));
     ASSERT_FALSE(loop_.closed.contains(5))
         << "it reads: " << loop_.sent[5].size() << " bytes so far";
-    take(5, 16'400);
+    make_room(5, 16'400);
   }
   EXPECT_EQ(loop_.sent[5].size(), 3 * 60'004u + 4);
   EXPECT_TRUE(loop_.sent[5].ends_with("\x88\x02\x03\xe8"));
@@ -504,12 +446,12 @@ TEST_F(WorkerTest, SaysAllToAPeerThatClosedAndReadsSlowly) {
 TEST_F(WorkerTest, LeavesAPeerThatClosedAndTakesAByteNowAndThen) {
   open(5);
   loop_.limit(5, 0);
-  loop_.receive(5, frame(protocol::Opcode::kText, std::string(100, 'x')) +
-                       frame(protocol::Opcode::kClose, "\x03\xe8"));
+  loop_.receive(5, client_frame(protocol::Opcode::kText, std::string(100, 'x')) +
+                       client_frame(protocol::Opcode::kClose, "\x03\xe8"));
   worker().turn();
   for (int i = 0; i < 6; ++i) {
     pass(milliseconds(500));
-    take(5, 1);
+    make_room(5, 1);
   }
   EXPECT_TRUE(loop_.closed.contains(5));
   EXPECT_EQ(counters_.queued_bytes.read(), 0u);
@@ -522,12 +464,12 @@ TEST_F(WorkerTest, EndsADrainInItsTimeHoweverMuchAPeerIsStillTaking) {
   open(6);
   loop_.limit(5, 0);
   for (int i = 0; i < 10; ++i)
-    loop_.receive(5, frame(protocol::Opcode::kText, std::string(60'000, 'x')));
+    loop_.receive(5, client_frame(protocol::Opcode::kText, std::string(60'000, 'x')));
   worker().turn();
   worker().drain();
   for (int i = 0; i < 5; ++i) {
     pass(milliseconds(550));
-    take(5, 100'000);
+    make_room(5, 100'000);
     ASSERT_FALSE(worker().is_empty()) << "it has all the time that there is";
   }
   pass(milliseconds(300));
@@ -550,8 +492,8 @@ TEST_F(WorkerTest, TellsEverybodyOfADrainThoughAStallLeftItNoTime) {
 TEST_F(WorkerTest, LeavesAPeerThatClosedAndDoesNotRead) {
   open(5);
   loop_.limit(5, 10);
-  loop_.receive(5, frame(protocol::Opcode::kText, std::string(100, 'x')) +
-                       frame(protocol::Opcode::kClose, "\x03\xe8"));
+  loop_.receive(5, client_frame(protocol::Opcode::kText, std::string(100, 'x')) +
+                       client_frame(protocol::Opcode::kClose, "\x03\xe8"));
   worker().turn();
   pass(milliseconds(1100));
   EXPECT_TRUE(loop_.closed.contains(5));
@@ -561,7 +503,7 @@ TEST_F(WorkerTest, LeavesAPeerThatClosedAndDoesNotRead) {
 TEST_F(WorkerTest, ClosesAViolatorWithTheCodeAndReadsNoMore) {
   open(5);
   loop_.receive(5, "\x81\x01x");  // not masked
-  loop_.receive(5, frame(protocol::Opcode::kText, "later"));
+  loop_.receive(5, client_frame(protocol::Opcode::kText, "later"));
   worker().turn();
   EXPECT_THAT(loop_.sent[5], StartsWith("\x88"));
   EXPECT_EQ(loop_.sent[5].substr(2, 2), "\x03\xea");
@@ -574,7 +516,7 @@ TEST_F(WorkerTest, ClosesAViolatorWithTheCodeAndReadsNoMore) {
 TEST_F(WorkerTest, DrainsEvenlyAndRefusesNewcomers) {
   settings_.ping_interval = Duration(0);
   for (int descriptor = 5; descriptor < 105; ++descriptor) open(descriptor);
-  admission_.drain();
+  admission_->drain();
   worker().drain();
   pass(seconds(5));
   int told = 0;
@@ -599,7 +541,7 @@ TEST_F(WorkerTest, SaysNothingBehindACloseWhateverTheHandlerTries) {
   loop_.receive(5, request.replace(request.find("/echo"), 5, "/stubborn"));
   worker().turn();
   loop_.sent[5].clear();
-  loop_.receive(5, frame(protocol::Opcode::kClose, "\x03\xe8"));
+  loop_.receive(5, client_frame(protocol::Opcode::kClose, "\x03\xe8"));
   worker().turn();
   EXPECT_EQ(loop_.sent[5], "\x88\x02\x03\xe8");
   EXPECT_EQ(stubborn->closes, 1);
@@ -630,7 +572,7 @@ TEST_F(WorkerTest, DropsNobodyWhosePongLiesUnreadAfterAStall) {
   worker().turn();
   EXPECT_FALSE(loop_.closed.contains(5));
   loop_.be_behind(false);
-  loop_.receive(5, frame(protocol::Opcode::kPong, ""));
+  loop_.receive(5, client_frame(protocol::Opcode::kPong, ""));
   worker().turn();
   EXPECT_FALSE(loop_.closed.contains(5));
 }
@@ -645,7 +587,7 @@ TEST_F(WorkerTest, IsPatientWithTheSilentNoMoreThanTwiceHoweverFarItIsBehind) {
 TEST_F(WorkerTest, GathersNothingMoreWhileItIsBehind) {
   open(5);
   pass(seconds(3));
-  for (int i = 0; i < 1000; ++i) loop_.receive(5, frame(protocol::Opcode::kPong, ""));
+  for (int i = 0; i < 1000; ++i) loop_.receive(5, client_frame(protocol::Opcode::kPong, ""));
   pass(milliseconds(1050));
   loop_.advance(milliseconds(1));
   worker().turn();

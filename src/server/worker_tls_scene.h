@@ -9,21 +9,13 @@
 #include <string>
 #include <vector>
 
-#include "broker/memory_broker.h"
-#include "protocol/frame.h"
 #include "protocol/tls_peer.h"
-#include "server/fake_loop.h"
-#include "server/worker.h"
+#include "server/worker_scene.h"
 
 namespace holdfast::server {
 
 using protocol::SslEnd;
 using std::chrono::seconds;
-
-inline constexpr int kListener = 1000;
-inline constexpr std::string_view kUpgrade =
-    "GET /echo HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 
 class Echo final : public Handler {
  public:
@@ -59,31 +51,26 @@ inline std::shared_ptr<const protocol::TlsContext> context(bool detach, bool ask
   return *protocol::TlsContext::make(policy);
 }
 
-inline std::string frame(std::string payload, protocol::Opcode opcode = protocol::Opcode::kBinary) {
-  std::byte out[protocol::kFrameHeaderBytesMax];
-  const protocol::MaskKey key{};
-  const std::size_t size = protocol::write_frame_header(out, opcode, true, payload.size(), &key);
-  return std::string(as_text({out, size})) + payload;
+inline std::string frame(std::string_view payload,
+                         protocol::Opcode opcode = protocol::Opcode::kBinary) {
+  return client_frame(opcode, payload);
 }
 
-class WorkerTlsScene : public testing::Test {
+class WorkerTlsScene : public WorkerScene {
  protected:
   explicit WorkerTlsScene(bool detach) : source_{context(detach)} {
-    settings_.ping_interval = seconds(20);
-    settings_.pong_timeout = seconds(5);
-    settings_.handshake_timeout = seconds(10);
-    settings_.close_timeout = seconds(1);
-    settings_.drain_time = seconds(10);
+    admission_.emplace(AdmissionLimits{1500, 0, 0});
+    settings_.idle_batch = Duration(0);
     settings_.queue_bytes_max = 1'000'000;
     settings_.session.message_bytes_max = 1'000'000;
     settings_.descriptors = 2048;
     settings_.connections_max = 1500;
     settings_.tls_attached_max = 2;
     router_.add("/echo", echo_);
-    worker_.emplace(settings_, router_, admission_, loop_, mailbox_, broker_, 0u, counters_);
-    worker_->add_listener(kListener, {.tls = &source_});
+    worker();
   }
-  ~WorkerTlsScene() override { clients_.clear(); }
+  ~WorkerTlsScene() override { worker_.reset(); }
+  void add_listeners(Worker& worker) override { worker.add_listener(kListener, {.tls = &source_}); }
 
   SslEnd& connect(int descriptor) {
     loop_.accept(descriptor, listener_);
@@ -120,23 +107,14 @@ class WorkerTlsScene : public testing::Test {
       take(descriptor);
     }
     ASSERT_TRUE(client.is_done());
-    client.write(kUpgrade);
+    client.write(upgrade_request("/echo"));
     give(descriptor, piece);
     worker_->turn();
     ASSERT_EQ(take(descriptor).substr(0, 12), "HTTP/1.1 101");
   }
 
-  WorkerSettings settings_{};
   const std::shared_ptr<Echo> echo_ = std::make_shared<Echo>();
-  Router router_;
-  Admission admission_{AdmissionLimits{1500, 0, 0}};
-  FakeLoop loop_;
-  std::unique_ptr<net::Waker> waker_ = net::Waker::create().value();
-  broker::Mailbox mailbox_{*waker_, 100};
-  broker::MemoryBroker broker_{{&mailbox_}};
-  Counters counters_;
   TlsSource source_;
-  std::optional<Worker> worker_;
   int listener_ = kListener;
   protocol::SslContextPointer contexts_ = protocol::client_context();
   std::map<int, std::unique_ptr<SslEnd>> clients_;

@@ -201,7 +201,7 @@ TEST_P(WorkerTlsStorm, LetsHandshakesEndThatADrainMeets) {
   go_on(7);
   // Accepted, and told only now: not served without TLS, whatever it says.
   loop_.accept(8, kListener);
-  loop_.receive(8, kUpgrade);
+  loop_.receive(8, upgrade_request("/echo"));
   worker_->turn();
   EXPECT_EQ(loop_.reset_ones.count(8), 1u);
   EXPECT_EQ(loop_.sent[8], "");
