@@ -80,8 +80,9 @@ class Client {
   // URL, the options or the system, else nothing. May be called again when it is over.
   std::optional<std::string> connect(std::string_view url);
 
-  // Sends what is queued, then waits at most `longest` for an event. Nothing: none came, or wake()
-  // was called. Pings are answered in here, so call it at least every few seconds.
+  // Waits at most `longest` for an event, milliseconds::max() for ever. Nothing: none came, or
+  // wake() was called. Messages that came together are handed over one by one; behind the last of
+  // them it sends what is queued, and answers pings: call it on and on, at least every few seconds.
   std::optional<ClientEvent> next(std::chrono::milliseconds longest);
 
   // Queues a message for the next call of next(); the payload is copied. False, and nothing is

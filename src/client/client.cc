@@ -1,8 +1,27 @@
 #include "holdfast/client.h"
 
+#include <algorithm>
+#include <chrono>
+
 #include "client/link.h"
 
 namespace holdfast {
+namespace {
+
+// "For ever" is said with milliseconds::max(), which no clock of nanoseconds can be moved by.
+constexpr std::chrono::milliseconds kLongest = std::chrono::years(100);
+
+std::chrono::milliseconds bounded(std::chrono::milliseconds time) {
+  return std::clamp(time, std::chrono::milliseconds(0), kLongest);
+}
+
+ClientOptions bounded(ClientOptions options) {
+  for (auto* time : {&options.open_timeout, &options.close_timeout, &options.silence_max})
+    *time = bounded(*time);
+  return options;
+}
+
+}  // namespace
 
 struct Client::Parts {
   std::unique_ptr<net::Waker> waker;
@@ -10,7 +29,7 @@ struct Client::Parts {
   client::Link link;
 };
 
-Client::Client(ClientOptions options) : options_(std::move(options)) {
+Client::Client(ClientOptions options) : options_(bounded(std::move(options))) {
   auto waker = net::Waker::create();
   if (!waker) {
     problem_ = waker.error().message;
@@ -32,7 +51,7 @@ std::optional<std::string> Client::connect(std::string_view url) {
   return parts_ == nullptr ? problem_ : parts_->link.connect(url);
 }
 std::optional<ClientEvent> Client::next(std::chrono::milliseconds longest) {
-  return parts_ == nullptr ? std::nullopt : parts_->link.next(longest);
+  return parts_ == nullptr ? std::nullopt : parts_->link.next(bounded(longest));
 }
 bool Client::send(MessageKind kind, Bytes payload) {
   return parts_ != nullptr && parts_->link.send(kind, payload);
