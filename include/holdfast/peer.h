@@ -122,8 +122,8 @@ class Peer {
   // Handler::drain.
   std::uint64_t queued_bytes() const;
 
-  // Where the connection comes from: "192.0.2.7:41234", "[2001:db8::7]:41234"; empty when the
-  // kernel no longer knows. A system call.
+  // Where the connection comes from: "192.0.2.7:41234", "[2001:db8::7]:41234"; empty for
+  // one of a unix socket, and when the kernel no longer knows. A system call.
   std::string address() const;
 
   // The name by which other threads reach this peer (Server::send, close, post), also after the

@@ -39,6 +39,7 @@ class FakeLoop final : public net::Loop {
   // wait() tells less than there is.
   void be_behind(bool behind) { is_behind_ = behind; }
 
+  net::Address peer = net::Address::ipv4(0x7F000001, 2);  // of every socket
   std::map<int, std::string> sent;
   std::map<int, int> sends;  // how many
   std::set<int> closed, reset_ones, shut, wants_writable;
@@ -77,9 +78,7 @@ class FakeLoop final : public net::Loop {
   Result<net::Address> local_address(net::Descriptor) const override {
     return net::Address::ipv4(0x7F000001, 1);
   }
-  Result<net::Address> peer_address(net::Descriptor) const override {
-    return net::Address::ipv4(0x7F000001, 2);
-  }
+  Result<net::Address> peer_address(net::Descriptor) const override { return peer; }
   Result<net::Descriptor> connect(const std::optional<net::Address>&,
                                   const net::Address&) override {
     return failure("no");

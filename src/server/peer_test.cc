@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/socket.h>
 
 #include <unordered_set>
 
@@ -316,6 +317,14 @@ TEST_F(PeerTest, TellsWhatWaitsAndWhenItHasGoneOut) {
 TEST_F(PeerTest, TellsItsAddress) {
   ask(5, "");
   EXPECT_EQ(say(5, "address"), sent_text("127.0.0.1:2"));
+}
+
+TEST_F(PeerTest, OfAUnixSocketHasNoAddress) {
+  sockaddr unnamed{};
+  unnamed.sa_family = AF_UNIX;
+  loop_.peer = net::Address::from(&unnamed, sizeof(sa_family_t));
+  ask(5, "");
+  EXPECT_EQ(say(5, "address"), sent_text(""));
 }
 
 TEST_F(PeerTest, IsRefusedWithStatusReasonAndTheHeadersThatCannotBreakTheAnswer) {

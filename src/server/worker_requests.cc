@@ -122,7 +122,7 @@ std::unique_ptr<protocol::HttpRequestParser> Worker::take_parser() {
 
 std::string Worker::address_of(int descriptor) const {
   const auto address = loop_.peer_address(descriptor);
-  return address ? address->to_string() : std::string();
+  return address && address->ip() ? address->to_string() : std::string();
 }
 
 // The request of most peers comes whole: the worker's one parser reads it, and nothing stays
