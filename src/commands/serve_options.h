@@ -3,8 +3,9 @@
 // From the command line, the environment and a TOML file to the settings of a server: one table,
 // three readers.
 //
-//   default  <  file  <  environment  <  command line          (the later one wins; all are
-//   checked)
+//   default  <  file  <  environment  <  command line
+//
+// The later one wins; all are checked.
 
 #include <cstdint>
 #include <map>

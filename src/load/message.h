@@ -2,8 +2,7 @@
 
 // What the generator sends, and reads back. All of it is printable, so that it may travel as text:
 //
-//   sender (8 hex) │ sequence (8 hex) │ intended send time, ns (16 hex) │ filler, 'a'..'z' over and
-//   over
+//   sender (8 hex) │ sequence (8 hex) │ intended send time, ns (16 hex) │ filler: 'a'..'z', again
 //
 // The time is the one at which the message should have left by the schedule, not the one at which
 // it did: a generator or a server that falls behind shows up in the latency, rather than hiding it

@@ -5,9 +5,10 @@
 // on a thread of their own that opens them, lets them be, and watches when the server has had
 // enough.
 //
-//   silent   the socket's filter drops every segment that arrives: no ACK, no RST, no FIN. An
-//   unplugged machine mute     the kernel still acknowledges, nobody answers. A hung program slow
-//   the smallest receive buffer, and nobody reads
+//   silent  the socket's filter drops every segment that arrives: no ACK, no RST, no FIN; an
+//           unplugged machine
+//   mute    the kernel still acknowledges, nobody answers; a hung program
+//   slow    the smallest receive buffer, and nobody reads
 
 #include <cstdint>
 #include <memory>

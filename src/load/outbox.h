@@ -3,8 +3,8 @@
 // What a worker sends, over one loop turn and beyond.
 //
 //   room(n) ─► write there ─► send(fd, bytes) ─► … ─► flush(): the loop takes all in batches
-//                                                      └► what a full socket did not take waits
-//                                                      here for its kWritable
+//                                                      └► what a full socket did not take
+//                                                         waits here for its kWritable
 //
 // A silent connection owns nothing here.
 

@@ -2,10 +2,11 @@
 
 // The reports of several load machines as one: as if one machine had seen it all.
 //
-//   counts and histograms   added
-//   series                  added second by second of the wall clock (machines whose clocks agree,
-//   as NTP makes them) times                   the longest verdict                 judged anew, and
-//   no better than the worst of them
+//   counts and histograms  added
+//   series                 added second by second of the wall clock (of machines whose clocks
+//                          agree, as NTP makes them)
+//   times                  the longest
+//   verdict                judged anew, and no better than the worst of them
 
 #include <span>
 

@@ -2,14 +2,14 @@
 
 // One plain word for a run.
 //
-//   lost            something that was asked for was not opened, not held, not delivered, or
-//   (half-open) not dropped generator-bound all was held, but a rate or a latency is the
-//   generator's, not the server's:
-//                     · the asked opening rate was missed while its workers had no time left (busy
-//                     > 90 %), or · they had no time left while messages were measured, or · more
-//                     than half of the p99 latency, and more than 5 ms, is its own lateness in
-//                     sending
-//   held            everything asked for was opened and held
+//   lost             something that was asked for was not opened, not held, not delivered, or
+//                    (half-open) not dropped
+//   generator-bound  all was held, but a rate or a latency is the generator's, not the server's
+//   held             everything asked for was opened and held
+//
+// It is the generator's when its workers had no time left (busy > 90 %) while the asked opening
+// rate was missed, or while messages were measured; or when more than half of the p99 latency, and
+// more than 5 ms, is its own lateness in sending.
 //
 // An opening rate that is missed by a generator with time to spare is the server's doing, and only
 // noted.

@@ -2,8 +2,9 @@
 
 // One thread of the generator: its share of the connections, over one loop.
 //
-//   turn:  wait ─► completions (answers, pings, messages, ends) ─► open what is due ─► send what is
-//   due ─► flush
+//   wait ─► completions (answers, pings, messages, ends) ─► open what is due ─► send what is due
+//     ▲                                                                                │
+//     └──────────────────────────────────── flush ◄────────────────────────────────────┘
 //
 // It takes its orders from the baton, counts into its tally, and shares nothing but its live
 // counters.

@@ -2,9 +2,10 @@
 
 // On what terms two ends compress messages: the negotiation of permessage-deflate (RFC 7692 7.1).
 //
-//   client  permessage-deflate; server_max_window_bits=10, permessage-deflate     offers, best
-//   first server  permessage-deflate; server_max_window_bits=10                         the one it
-//   takes
+//   client: permessage-deflate; server_max_window_bits=10, permessage-deflate
+//   server: permessage-deflate; server_max_window_bits=10
+//
+// The client offers, the best first; the server takes one.
 
 #include <cstddef>
 #include <cstdint>

@@ -3,8 +3,8 @@
 // Who is behind the proxies that an operator trusts: X-Forwarded-For (a custom) and Forwarded (RFC
 // 7239).
 //
-//   client ──► proxy A ──► proxy B ──► us         X-Forwarded-For: <what the client claimed>,
-//   client, A
+//   client ──► proxy A ──► proxy B ──► us
+//   X-Forwarded-For: <what the client claimed>, client, A
 //
 // Each proxy writes down whom it saw, so the last word is the nearest hop's. What stands left of
 // the first hop that is not trusted was said by a stranger and is worth nothing.

@@ -2,9 +2,12 @@
 
 // The frame of RFC 6455 5.2, as it is written and masked. Session (session.h) reads it.
 //
-//   byte 0    FIN RSV1 RSV2 RSV3 opcode(4)
-//   byte 1    MASK length(7)         length 126: 2 more bytes, 127: 8 more bytes, big-endian,
-//   shortest form only then      0, 2 or 8 bytes of length, 0 or 4 bytes of mask, the payload
+//   byte 0  FIN RSV1 RSV2 RSV3 opcode(4)
+//   byte 1  MASK length(7)
+//   then    0, 2 or 8 bytes of length, 0 or 4 bytes of mask, the payload
+//
+// A length of 126 says that 2 more bytes hold it, 127 that 8 do, big-endian; each length in its
+// shortest form only.
 
 #include <array>
 #include <cstddef>

@@ -3,9 +3,8 @@
 // One WebSocket after its handshake (RFC 6455 5): bytes in, events out.
 //
 //   Session session(Role::kServer, &limits);
-//   while (auto event = session.next(input)) { … }      // input is empty now
-//   if (session.at_rest()) …                            // nothing to remember: throw the session
-//   away
+//   while (auto event = session.next(input)) { … }  // input is empty now
+//   if (session.at_rest()) …                        // nothing to remember: throw the session away
 //
 // Between two frames outside a message a Session has no state worth keeping, so an idle peer needs
 // none: construct one on the stack when bytes come, and keep it only if it is not at_rest()

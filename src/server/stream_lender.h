@@ -2,10 +2,10 @@
 
 // What a worker lends to peers that agreed on permessage-deflate: a silent peer owns no stream.
 //
-//   receiving   one inflater for all, used between the last byte of a message and its event
-//   sending     one deflater for each of three windows: a small message needs no large one, and
-//   clearing a small one is cheap takeover    a peer that keeps its windows owns its streams:
-//   TakeoverStreams, in its Busy
+//   receiving  one inflater for all, used between the last byte of a message and its event
+//   sending    one deflater for each of three windows: a small message needs no large one,
+//              and clearing a small one is cheap
+//   takeover   a peer that keeps its windows owns its streams: TakeoverStreams, in its Busy
 
 #include <array>
 #include <cstddef>

@@ -3,8 +3,9 @@
 // The subscribers of one topic, in 16 bytes and what few or many of them take beyond: most topics
 // have one or two.
 //
-//   up to 2: in place ── up to 64: an array ── more: a compressed bitmap (2 bytes each, 8 KiB a
-//   65,536-block when many)
+//   up to 2: in place ── up to 64: an array ── more: a compressed bitmap
+//
+// The bitmap takes 2 bytes for each, or 8 KiB for 65,536 numbers where there are many.
 
 #include <cstdint>
 #include <utility>
