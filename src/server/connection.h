@@ -33,6 +33,8 @@ struct Busy {
     std::uint64_t taken;  // bytes since then
   };
   std::optional<Parting> parting;
+  // When its socket last took some of the outbox, as long as that has a rest.
+  std::optional<Tick> took;
 
   bool is_empty() const {
     return proxy == nullptr && request == nullptr && streams == nullptr && !session &&

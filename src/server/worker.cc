@@ -117,8 +117,6 @@ void Worker::run_deadlines() {
     }
     counters_.pings_sent.add();
     pongs_.push(descriptor, now);
-    // One that has unsent bytes is sent nothing more: if it does not read, the ping would only lie
-    // behind them.
     queue(descriptor, connection, protocol::kPingFrame, -1);
   });
   while (const auto due = pongs_.pop_due(judged_at(settings_.pong_timeout))) {
@@ -126,6 +124,10 @@ void Worker::run_deadlines() {
     if (connection.state != State::kOpen || !connection.has(Connection::kPinged) ||
         connection.since != due->since)
       continue;
+    if (reads_towards_its_ping(connection)) {
+      await_pong(due->descriptor, connection);
+      continue;
+    }
     counters_.pongs_missed.add();
     end_silent(due->descriptor, connection);
   }
@@ -142,6 +144,18 @@ void Worker::run_deadlines() {
       release(due->descriptor, connection, static_cast<Ending>(connection.ending), 1006);
     }
   }
+}
+
+// The ping lies behind what waits for a slow reader. As long as it reads some of that it is there.
+bool Worker::reads_towards_its_ping(const Connection& connection) {
+  return connection.busy != nullptr && connection.busy->took &&
+         ticks_since(*connection.busy->took, connection.since) > 0;
+}
+
+// From now on, for pong_timeout.
+void Worker::await_pong(int descriptor, Connection& connection) {
+  connection.since = tick_of(loop_.now());
+  pongs_.push(descriptor, loop_.now());
 }
 
 // A peer is late by the clock of a turn that had heard all: after a stall of this machine its

@@ -133,6 +133,8 @@ class Worker final : public Publisher, private topics::TopicListener {
   // worker.cc
   void dispatch(const net::Completion& completion);
   void run_deadlines();
+  static bool reads_towards_its_ping(const Connection& connection);
+  void await_pong(int descriptor, Connection& connection);
   Instant judged_at(Duration patience) const;
   void run_drain();
   void run_review();
@@ -252,6 +254,7 @@ class Worker final : public Publisher, private topics::TopicListener {
   void enforce_queue_limit(int descriptor, Connection& connection);
   // worker_ends.cc
   void linger(int descriptor, Connection& connection, Ending ending);
+  void tell_closed(int descriptor, Connection& connection, std::uint16_t code);
   void begin_close_deadline(int descriptor, Connection& connection);
   void end_silent(int descriptor, Connection& connection);
   void prolong(int descriptor, Connection& connection, std::uint64_t taken);

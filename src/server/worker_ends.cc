@@ -17,7 +17,6 @@ constexpr std::uint64_t kPartingBytesPerSecondMin = 16 * 1024;
 // 9112 9.6).
 void Worker::linger(int descriptor, Connection& connection, Ending ending) {
   if (connection.state == State::kOpen || connection.state == State::kClosing) {
-    topics_.unsubscribe_all(static_cast<std::uint32_t>(descriptor));
     counters_.connections.subtract();
     if (connection.is_event_stream()) counters_.event_streams.subtract();
     counters_.of(ending).add();
@@ -28,6 +27,15 @@ void Worker::linger(int descriptor, Connection& connection, Ending ending) {
   begin_close_deadline(descriptor, connection);
   connection.set(Connection::kEndWhenSent);
   ended_.push_back(descriptor);
+}
+
+// Every end of an open peer comes by here, once. The handler may not send any more: nothing goes
+// out behind a Close.
+void Worker::tell_closed(int descriptor, Connection& connection, std::uint16_t code) {
+  connection.state = State::kClosing;
+  topics_.unsubscribe_all(static_cast<std::uint32_t>(descriptor));
+  Peer peer(*this, descriptor);
+  router_.handler(connection.route).close(peer, code);
 }
 
 // From now on, the peer has close_timeout.
@@ -111,27 +119,17 @@ void Worker::say_the_rest(int descriptor, Connection& connection) {
   if (connection.state == State::kLingering) return;
   const Ending ending = connection.state == State::kClosing ? static_cast<Ending>(connection.ending)
                                                             : Ending::kPeerLeft;
-  if (connection.state == State::kOpen) {
-    connection.state = State::kClosing;  // the handler may not send any more
-    Peer peer(*this, descriptor);
-    router_.handler(connection.route).close(peer, 1006);
-  }
+  if (connection.state == State::kOpen) tell_closed(descriptor, connection, 1006);
   linger(descriptor, connection, ending);
 }
 
 // The one place where a row is given back.
 void Worker::release(int descriptor, Connection& connection, Ending ending, std::uint16_t code) {
   if (connection.state == State::kOpen || connection.state == State::kClosing) {
-    const bool was_open = connection.state == State::kOpen;
     counters_.connections.subtract();
     if (connection.is_event_stream()) counters_.event_streams.subtract();
     counters_.of(ending).add();
-    topics_.unsubscribe_all(static_cast<std::uint32_t>(descriptor));
-    if (was_open) {
-      connection.state = State::kClosing;  // the handler may not send any more
-      Peer peer(*this, descriptor);
-      router_.handler(connection.route).close(peer, code);
-    }
+    if (connection.state == State::kOpen) tell_closed(descriptor, connection, code);
   }
   if (connection.busy != nullptr) counters_.queued_bytes.subtract(connection.busy->outbox.bytes());
   leave(descriptor, connection);

@@ -73,18 +73,11 @@ void Worker::take_event(int descriptor, Connection& connection, const protocol::
         // RFC 6455 5.5.1: a Close is answered with a Close, usually of the same code.
         std::byte* out = transmit_.reserve(protocol::kCloseFrameBytesMax);
         queue(descriptor, connection, {out, protocol::write_close_frame(out, event.code, {})}, -1);
-        connection.end_as(Ending::kPeerClosed);
+        tell_closed(descriptor, connection, event.code);
+        return linger(descriptor, connection, Ending::kPeerClosed);
       }
-      const auto ending = static_cast<Ending>(connection.ending);
-      if (!is_open) connection.set(Connection::kPeerDone);
-      if (is_open) {
-        // Not open any more when the handler is told, so that whatever it says then is not sent
-        // behind the Close.
-        connection.state = State::kClosing;
-        Peer peer(*this, descriptor);
-        router_.handler(connection.route).close(peer, event.code);
-      }
-      return linger(descriptor, connection, ending);
+      connection.set(Connection::kPeerDone);
+      return linger(descriptor, connection, static_cast<Ending>(connection.ending));
     }
     case Kind::kViolation:
       return take_violation(descriptor, connection, event);
@@ -126,12 +119,9 @@ void Worker::close(int descriptor, std::uint16_t code, std::string_view reason, 
 // Our Close is said; the handler is told of `code`.
 void Worker::begin_closing(int descriptor, Connection& connection, Ending ending,
                            std::uint16_t code) {
-  connection.state = State::kClosing;
   connection.end_as(ending);
   begin_close_deadline(descriptor, connection);
-  topics_.unsubscribe_all(static_cast<std::uint32_t>(descriptor));
-  Peer peer(*this, descriptor);
-  router_.handler(connection.route).close(peer, code);
+  tell_closed(descriptor, connection, code);
 }
 
 void Worker::send(int descriptor, MessageKind kind, Bytes payload, std::string_view event_id) {

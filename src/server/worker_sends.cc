@@ -148,6 +148,7 @@ void Worker::resume(int descriptor, Connection& connection) {
     const bool is_ending =
         connection.state == State::kClosing || connection.state == State::kLingering;
     if (is_ending && taken > 0) prolong(descriptor, connection, taken);
+    if (taken > 0) connection.busy->took = tick_of(loop_.now());
     if (taken < offered) {
       connection.set(Connection::kWaitsWritable);
       return loop_.want_writable(descriptor);
@@ -157,8 +158,11 @@ void Worker::resume(int descriptor, Connection& connection) {
   if (connection.tls && (*tls_)[descriptor].has_something_to_say())
     queue(descriptor, connection, {}, -1);
   if (connection.has(Connection::kEndWhenSent)) ended_.push_back(descriptor);
+  connection.busy->took.reset();
   connection.rest();
   if (connection.state != State::kOpen) return;
+  // Only now the ping is out.
+  if (connection.has(Connection::kPinged)) await_pong(descriptor, connection);
   Peer peer(*this, descriptor);
   router_.handler(connection.route).drain(peer);
 }

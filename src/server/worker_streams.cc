@@ -50,9 +50,7 @@ const SharedBytes& Worker::event_for(const broker::Publication& publication) {
 
 // There is no close handshake, and no code: the client comes back by itself.
 void Worker::end_stream(int descriptor, Connection& connection, std::uint16_t code, Ending ending) {
-  connection.state = State::kClosing;  // the handler may not send any more
-  Peer peer(*this, descriptor);
-  router_.handler(connection.route).close(peer, code);
+  tell_closed(descriptor, connection, code);
   linger(descriptor, connection, ending);
 }
 

@@ -134,6 +134,44 @@ TEST_F(WorkerTest, PingsANewcomerWithinTheIntervalWheneverItSpokeLast) {
   }
 }
 
+// Its ping lies behind what it reads, too far for the pong to come in time.
+TEST_F(WorkerTest, DropsNoSlowReaderThatReads) {
+  settings_.queue_bytes_max = 100'000;
+  open(5);
+  loop_.limit(5, 0);
+  worker().publish("news", MessageKind::kText, as_bytes(std::string(60'000, 'x')));
+  worker().turn();
+  for (int second = 0; second < 59; ++second) {
+    make_room(5, 1000);
+    loop_.limit(5, 0);
+    pass(seconds(1));
+  }
+  ASSERT_GT(counters_.pings_sent.read(), 0u);
+  ASSERT_EQ(counters_.connections.read(), 1u);
+  make_room(5, 2000);  // the ping is out
+  pass(seconds(4));
+  EXPECT_EQ(counters_.connections.read(), 1u) << "it has pong_timeout from now on";
+  pass(seconds(2));
+  EXPECT_EQ(counters_.connections.read(), 0u);
+  EXPECT_EQ(counters_.pongs_missed.read(), 1u);
+}
+
+TEST_F(WorkerTest, DropsASlowReaderThatReadsNoMore) {
+  settings_.queue_bytes_max = 100'000;
+  open(5);
+  loop_.limit(5, 0);
+  worker().publish("news", MessageKind::kText, as_bytes(std::string(60'000, 'x')));
+  for (int second = 0; second < 15; ++second) {
+    make_room(5, 1000);
+    loop_.limit(5, 0);
+    pass(seconds(1));
+  }
+  EXPECT_EQ(counters_.connections.read(), 1u);
+  pass(seconds(20));
+  EXPECT_EQ(counters_.connections.read(), 0u);
+  EXPECT_EQ(counters_.pongs_missed.read(), 1u);
+}
+
 TEST_F(WorkerTest, DropsAPeerThatStaysSilentWithinIntervalAndTimeout) {
   open(5);
   open(6);

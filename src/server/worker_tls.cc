@@ -197,11 +197,7 @@ void Worker::fail_tls(int descriptor, Connection& connection, protocol::TlsAlert
                       Refusal reason) {
   counters_.tls_failed.add();
   count_unanswered(connection, reason);
-  if (connection.state == State::kOpen) {
-    connection.state = State::kClosing;  // the handler may not send any more
-    Peer peer(*this, descriptor);
-    router_.handler(connection.route).close(peer, 1006);
-  }
+  if (connection.state == State::kOpen) tell_closed(descriptor, connection, 1006);
   if ((*tls_)[descriptor].is_established()) {
     (*tls_)[descriptor].end_writing(tls_->engine, alert);
   } else {
