@@ -65,10 +65,12 @@ using Headers = std::vector<std::pair<std::string, std::string>>;
 // An answer over plain HTTP. A header whose name is no token, or whose value holds a control
 // character, is left out.
 struct Reply {
-  int status = 200;
-  std::string body = {};
+  int status = 200;       // 200..599; any other becomes 500
+  std::string body = {};  // left out with 204, 205 and 304, which have none (RFC 9110 6.4.1)
   std::string content_type = "text/plain; charset=utf-8";
-  Headers headers = {};  // beyond Content-Type, Content-Length and Connection
+  // Content-Length, Transfer-Encoding and Connection are the server's to say, and left out here; a
+  // Date or Content-Type takes the place of the server's Date and of `content_type`.
+  Headers headers = {};
   // Answers a GET with a stream of server-sent events (WHATWG HTML, 9.2) of status 200, which
   // begins with `body` and lasts until one of the two ends it. What began with this request is then
   // a peer: Handler::open and close are called for it, it can be sent texts and subscribed, and

@@ -40,6 +40,8 @@ std::string_view status_text(int status) {
       return "Accepted";
     case 204:
       return "No Content";
+    case 205:
+      return "Reset Content";
     case 301:
       return "Moved Permanently";
     case 302:
@@ -103,17 +105,18 @@ std::string_view status_text(int status) {
   }
 }
 
+bool has_content(int status) { return status != 204 && status != 205 && status != 304; }
+
 std::string http_response(int status, std::span<const HttpHeader> headers, std::string_view body,
                           bool keep_alive, bool with_body) {
+  CHECK(status >= 200 && status <= 599);  // RFC 9110 15; 1xx are not whole
+  if (!has_content(status)) body = {};
   std::string out;
   out.reserve(256 + body.size());
   append_start(out, status, headers);
   const bool upgrade = find_header(headers, "upgrade") != nullptr;
-  if (status >= 200 && status != 204) {
+  if (status != 204 && status != 304)
     append_header(out, "Content-Length", std::to_string(body.size()));
-  } else {
-    CHECK(body.empty());
-  }
   const std::string_view connection = keep_alive ? "keep-alive" : "close";
   out.append("Connection: ").append(connection).append(upgrade ? ", upgrade\r\n\r\n" : "\r\n\r\n");
   return with_body ? out.append(body) : out;

@@ -19,11 +19,15 @@ namespace holdfast::protocol {
 // "Not Found" for 404. Static text; "Unknown" for a status without a registered phrase.
 std::string_view status_text(int status);
 
-// A whole response. Adds Content-Length (but not to 1xx and 204, RFC 9110 8.6) and Connection:
-// keep-alive, or close, with "upgrade" listed when `headers` contain Upgrade (RFC 9110 7.8). Names
-// and values in `headers` must hold no line end: that is CHECKed, since they are ours. Without
-// `with_body`, the answer to a HEAD (RFC 9110 9.3.2): Content-Length tells of a body that is not
-// sent.
+// Whether a response of that status has content (RFC 9110 6.4.1, 15.3.6): not with 204, 205, 304.
+bool has_content(int status);
+
+// A whole response; `status` is 200..599. Adds Content-Length and Connection: keep-alive, or close,
+// with "upgrade" listed when `headers` contain Upgrade (RFC 9110 7.8). A status without content
+// goes out without `body`; 204 and 304 without Content-Length too, which would tell of another
+// answer (RFC 9110 8.6). The status, and that no name and value in `headers` holds a line end, are
+// CHECKed, since they are ours. Without `with_body`, the answer to a HEAD (RFC 9110 9.3.2):
+// Content-Length tells of a body that is not sent.
 std::string http_response(int status, std::span<const HttpHeader> headers, std::string_view body,
                           bool keep_alive, bool with_body = true);
 

@@ -68,6 +68,15 @@ TEST(HttpResponse, IsWrittenWithItsLengthAndTheConnectionsFate) {
             "HTTP/1.1 204 No Content\r\nConnection: keep-alive\r\n\r\n");
 }
 
+TEST(HttpResponse, OfAStatusWithoutContentHasNoneWhateverItIsGiven) {
+  EXPECT_EQ(http_response(204, {}, "gone", true),
+            "HTTP/1.1 204 No Content\r\nConnection: keep-alive\r\n\r\n");
+  EXPECT_EQ(http_response(304, {}, "the same", true),
+            "HTTP/1.1 304 Not Modified\r\nConnection: keep-alive\r\n\r\n");
+  EXPECT_EQ(http_response(205, {}, "again", true),
+            "HTTP/1.1 205 Reset Content\r\nContent-Length: 0\r\nConnection: keep-alive\r\n\r\n");
+}
+
 TEST(HttpResponse, ThatNamesAnUpgradeListsItInConnection) {
   const HttpHeader headers[] = {{"Upgrade", "websocket"}, {"Sec-WebSocket-Version", "13"}};
   EXPECT_NE(http_response(426, headers, "", false).find("\r\nConnection: close, upgrade\r\n"),
@@ -77,6 +86,11 @@ TEST(HttpResponse, ThatNamesAnUpgradeListsItInConnection) {
 TEST(HttpResponseDeath, RefusesAValueThatWouldBeginAnotherLine) {
   const HttpHeader split[] = {{"A", "b\r\nC: d"}};
   EXPECT_DEATH(http_response(200, split, "", true), "CHECK failed");
+}
+
+TEST(HttpResponseDeath, RefusesAStatusThatIsNoWholeAnswers) {
+  for (const int status : {100, 199, 600})
+    EXPECT_DEATH(http_response(status, {}, "", true), "CHECK failed");
 }
 
 TEST(HttpResponseParser, ReadsWhatTheWriterWrites) {

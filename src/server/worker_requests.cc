@@ -53,18 +53,40 @@ Refusal refusal_of(int status) {
   }
 }
 
+// Where an answer ends, and what becomes of the connection, is ours to say (RFC 9112 6.3, 9.6): a
+// second word on it would let others read another answer than we sent.
+bool is_framing(std::string_view name) {
+  return protocol::equals_ignoring_case(name, "Content-Length") ||
+         protocol::equals_ignoring_case(name, "Transfer-Encoding") ||
+         protocol::equals_ignoring_case(name, "Connection");
+}
+
 // Of a handler's answer, which may hold what a client wrote: a line end in it would be a header, or
-// an answer, of the client's making.
-std::vector<HttpHeader> headers_of(const Reply& reply, std::string_view date) {
+// an answer, of the client's making. Its own Date and Content-Type take the place of ours.
+std::vector<HttpHeader> headers_of(const Reply& reply, int status, std::string_view date) {
   std::vector<HttpHeader> headers;
   if (!date.empty()) headers.push_back({"Date", date});
-  if (reply.status != 204 && protocol::is_field_value(reply.content_type))
+  if (protocol::has_content(status) && protocol::is_field_value(reply.content_type))
     headers.push_back({"Content-Type", reply.content_type});
+  const std::size_t ours = headers.size();
   for (const auto& [name, value] : reply.headers) {
-    if (protocol::is_token(name) && protocol::is_field_value(value))
+    if (!protocol::is_token(name) || !protocol::is_field_value(value) || is_framing(name)) continue;
+    const auto end = headers.begin() + static_cast<std::ptrdiff_t>(ours);
+    const auto same = std::find_if(headers.begin(), end, [&](const HttpHeader& header) {
+      return protocol::equals_ignoring_case(header.name, name);
+    });
+    if (same != end) {
+      same->value = value;
+    } else {
       headers.push_back({name, value});
+    }
   }
   return headers;
+}
+
+// 1xx are no answer, 101 least of all; an upgrade may not be refused with what looks like success.
+int status_of(const Reply& reply, int least) {
+  return reply.status >= least && reply.status <= 599 ? reply.status : 500;
 }
 
 bool is_let_in(const std::vector<protocol::OriginPattern>& origins,
@@ -289,17 +311,21 @@ void Worker::send_reply(int descriptor, Connection& connection,
   prompt_until_ = loop_.now() + std::chrono::seconds(1);
   counters_.requests.add();
   const std::string date = date_of(loop_.unix_seconds());
-  const std::vector<HttpHeader> headers = headers_of(answer, date);
+  const int status = status_of(answer, 200);
+  const std::vector<HttpHeader> headers = headers_of(answer, status, date);
   const bool keep_alive = request.keep_alive && !draining_;
-  send_text(descriptor, protocol::http_response(answer.status, headers, answer.body, keep_alive,
+  send_text(descriptor, protocol::http_response(status, headers, answer.body, keep_alive,
                                                 request.method != "HEAD"));
   end_or_await_next(descriptor, connection, keep_alive);
 }
 
 std::string Worker::stream_head(Reply answer) const {
   answer.content_type = protocol::kEventStreamType;
+  std::erase_if(answer.headers, [](const auto& header) {
+    return protocol::equals_ignoring_case(header.first, "Content-Type");
+  });
   const std::string date = date_of(loop_.unix_seconds());
-  std::vector<HttpHeader> headers = headers_of(answer, date);
+  std::vector<HttpHeader> headers = headers_of(answer, 200, date);
   headers.push_back({"Cache-Control", "no-store"});
   headers.push_back({"X-Accel-Buffering", "no"});  // nginx would wait for more
   return protocol::http_stream_head(headers);
@@ -359,10 +385,10 @@ bool Worker::is_between_requests(const Connection& connection) {
 // A handler's refusal of an upgrade.
 void Worker::turn_away(int descriptor, Connection& connection, const Reply& reply) {
   counters_.of(Refusal::kForbidden).add();
-  const int status = reply.status >= 300 && reply.status <= 599 ? reply.status : 500;
+  const int status = status_of(reply, 300);
   const std::string date = date_of(loop_.unix_seconds());
   send_text(descriptor,
-            protocol::http_response(status, headers_of(reply, date), reply.body, false));
+            protocol::http_response(status, headers_of(reply, status, date), reply.body, false));
   linger(descriptor, connection, Ending::kHandler);
 }
 

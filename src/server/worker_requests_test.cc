@@ -29,6 +29,13 @@ class Mirror final : public Handler {
   std::vector<std::string> requests;
 };
 
+// Answers with what a test put there.
+class Dictated final : public Handler {
+ public:
+  std::optional<Reply> request(const Request&, Publisher&) override { return reply; }
+  Reply reply;
+};
+
 std::string ask(std::string_view query, std::string_view method = "GET",
                 std::string_view more = {}) {
   return std::string(method) + " /page?" + std::string(query) + " HTTP/1.1\r\nHost: x\r\n" +
@@ -118,6 +125,48 @@ TEST_F(WorkerRequestsTest, AnswersHeadAsGetWithoutTheBody) {
   EXPECT_THAT(lost, StartsWith("HTTP/1.1 404 "));
   EXPECT_TRUE(lost.ends_with("\r\n\r\n"));
   EXPECT_THAT(say(ask("b")), StartsWith("HTTP/1.1 200 "));
+}
+
+TEST_F(WorkerRequestsTest, AnswersWithoutABodyWhereTheStatusHasNone) {
+  const auto dictated = std::make_shared<Dictated>();
+  router_.add("/dictated", dictated);
+  come();
+  for (const int status : {204, 304}) {
+    dictated->reply = Reply{.status = status, .body = "not to be said"};
+    const std::string answer = say("GET /dictated HTTP/1.1\r\nHost: x\r\n\r\n");
+    EXPECT_THAT(answer, StartsWith("HTTP/1.1 " + std::to_string(status)));
+    EXPECT_TRUE(answer.ends_with("\r\n\r\n"));
+    EXPECT_THAT(answer, Not(HasSubstr("Content-")));
+  }
+  EXPECT_THAT(say(ask("b")), StartsWith("HTTP/1.1 200 ")) << "the connection goes on";
+}
+
+TEST_F(WorkerRequestsTest, AnswersWith500WhereTheHandlersStatusIsNone) {
+  const auto dictated = std::make_shared<Dictated>();
+  router_.add("/dictated", dictated);
+  come();
+  for (const int status : {-1, 0, 100, 101, 199, 600, 1000}) {
+    dictated->reply = Reply{.status = status, .body = "so be it"};
+    const std::string answer = say("GET /dictated HTTP/1.1\r\nHost: x\r\n\r\n");
+    EXPECT_THAT(answer, StartsWith("HTTP/1.1 500 ")) << status;
+    EXPECT_TRUE(answer.ends_with("\r\n\r\nso be it")) << status;
+  }
+}
+
+TEST_F(WorkerRequestsTest, LetsNoHandlerSayASecondTimeWhereAnAnswerEnds) {
+  const auto dictated = std::make_shared<Dictated>();
+  router_.add("/dictated", dictated);
+  dictated->reply = Reply{.body = "four",
+                          .headers = {{"content-length", "7"},
+                                      {"Transfer-Encoding", "chunked"},
+                                      {"connection", "close"},
+                                      {"content-type", "text/html"},
+                                      {"Cache-Control", "no-store"}}};
+  come();
+  const std::string answer = say("GET /dictated HTTP/1.1\r\nHost: x\r\n\r\n");
+  EXPECT_EQ(answer,
+            "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nCache-Control: no-store\r\n"
+            "Content-Length: 4\r\nConnection: keep-alive\r\n\r\nfour");
 }
 
 TEST_F(WorkerRequestsTest, TellsOneThatExpectsItToGoOnBeforeItSendsItsBody) {

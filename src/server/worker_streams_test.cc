@@ -29,7 +29,9 @@ class Feed final : public Handler {
  public:
   std::optional<Reply> request(const Request& request, Publisher&) override {
     last_ids.push_back(std::string(request.header("Last-Event-ID").value_or("none")));
-    return Reply{.body = "retry: 7\n\n", .headers = {{"X-Feed", "news"}}, .event_stream = !is_full};
+    return Reply{.body = "retry: 7\n\n",
+                 .headers = {{"X-Feed", "news"}, {"Content-Type", "text/html"}},
+                 .event_stream = !is_full};
   }
   void open(Peer& peer, const Request& request) override {
     peer.subscribe("news");
@@ -87,6 +89,7 @@ TEST_F(WorkerStreamsTest, AnswersWithAHeadThatDoesNotSayWhereTheBodyEnds) {
         "X-Accel-Buffering: no\r\n", "Connection: close\r\n"}) {
     EXPECT_THAT(head, HasSubstr(line));
   }
+  EXPECT_THAT(head, Not(HasSubstr("text/html"))) << "nothing else is a stream";
   EXPECT_THAT(head, Not(HasSubstr("Content-Length")));
   EXPECT_THAT(head, Not(HasSubstr("Transfer-Encoding")));
   EXPECT_EQ(text.substr(head.size()), "retry: 7\n\n");
