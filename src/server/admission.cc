@@ -29,10 +29,10 @@ bool Admission::take_handshake(Instant now) {
   }
 }
 
-// What was taken in an earlier second is no longer counted.
-void Admission::give_back_handshake(Instant now) {
+// What was taken in an earlier second than is counted now cost those of this one nothing.
+void Admission::give_back_handshake(Instant entered) {
   if (limits_.handshakes_per_second_max == 0) return;
-  const std::uint64_t second = second_of(now);
+  const std::uint64_t second = second_of(entered);
   std::uint64_t seen = handshakes_.load(std::memory_order_relaxed);
   while (seen >> 32 == second && (seen & 0xFFFFFFFF) != 0) {
     if (handshakes_.compare_exchange_weak(seen, seen - 1, std::memory_order_relaxed)) return;

@@ -27,9 +27,9 @@ class Admission {
   // A connection asks to come in at `now`. Nothing returned: it is counted until leave().
   std::optional<Refusal> enter(Instant now);
   void leave() { connections_.fetch_sub(1, std::memory_order_relaxed); }
-  // One that enter() let in at `now` or before is turned away for a reason of its own: it must not
-  // have cost others their place in handshakes_per_second_max.
-  void give_back_handshake(Instant now);
+  // One that enter() let in at `entered` is turned away for a reason of its own: it must not have
+  // cost others their place in handshakes_per_second_max.
+  void give_back_handshake(Instant entered);
 
   // Null without a limit per address. Apart from enter(): who a peer is may be known only later,
   // when a proxy has said so.

@@ -164,6 +164,8 @@ class Worker final : public Publisher, private topics::TopicListener {
   const ListenerTraits& traits_of(const Connection& connection) const;
   std::optional<Refusal> admit(int descriptor, std::optional<IpAddress> address);
   bool enter_address(int descriptor, const std::optional<IpAddress>& address);
+  void give_back_handshake(const Connection& connection);
+  void refuse_address(int descriptor, Connection& connection);
   void leave(int descriptor, const Connection& connection);
   void take_proxy_header(int descriptor, Connection& connection, MutableBytes bytes);
   std::optional<IpAddress> nearest_hop(int descriptor) const;

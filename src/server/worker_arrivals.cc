@@ -97,6 +97,22 @@ bool Worker::enter_address(int descriptor, const std::optional<IpAddress>& addre
   return entered.has_value();
 }
 
+// Of one whose address has as many as it may, which is known only now. One that was answered before
+// has had what it came for.
+void Worker::give_back_handshake(const Connection& connection) {
+  if (connection.has(Connection::kKeptAlive)) return;
+  // `since` is when it was accepted, to the millisecond.
+  const auto now = std::chrono::floor<std::chrono::milliseconds>(loop_.now());
+  const std::chrono::milliseconds age(ticks_since(tick_of(loop_.now()), connection.since));
+  admission_.give_back_handshake(now - age);
+}
+
+void Worker::refuse_address(int descriptor, Connection& connection) {
+  give_back_handshake(connection);
+  refuse(descriptor, connection, 503, Refusal::kPerAddress,
+         "too many connections come from this address");
+}
+
 void Worker::leave(int descriptor, const Connection& connection) {
   if (!connection.has(Connection::kCounted)) return;
   admission_.leave();
@@ -124,7 +140,7 @@ void Worker::take_proxy_header(int descriptor, Connection& connection, MutableBy
   if (!connection.has(Connection::kRefuse) && !is_trusted(client) &&
       !enter_address(descriptor, client)) {
     counters_.of(Refusal::kPerAddress).add();
-    admission_.give_back_handshake(loop_.now());
+    give_back_handshake(connection);
     connection.set(Connection::kRefuse);
   }
   if (rest.empty()) return;

@@ -25,6 +25,9 @@ class Register final : public Handler {
     is_local = request.from_loopback();
     return Verdict::accept();
   }
+  std::optional<Reply> request(const Request&, Publisher&) override {
+    return Reply{.event_stream = true};
+  }
   std::string who;
   bool is_local = false;
 };
@@ -155,6 +158,36 @@ TEST_F(WorkerArrivalsTest, LetsWhoIsOverItsOwnLimitTakeNoHandshakesOfOthers) {
   EXPECT_THAT(come(19, kOne, line("203.0.113.7") + upgrade()), StartsWith("HTTP/1.1 101 "));
   EXPECT_THAT(come(20, kOne, line("203.0.113.8") + upgrade()), StartsWith("HTTP/1.1 503 "));
   EXPECT_EQ(refused(Refusal::kRate), 1u) << "three a second, and no more";
+}
+
+TEST_F(WorkerArrivalsTest, GivesBackNoHandshakeOfAnEarlierSecond) {
+  admission_.emplace(AdmissionLimits{50, 1, 3});
+  settings_.trusted_proxies = {*IpNetwork::parse("203.0.113.77/32")};
+  const std::string forwarded = upgrade("X-Forwarded-For: 203.0.113.5\r\n");
+  ASSERT_THAT(come(5, kOne, line("203.0.113.5") + upgrade()), StartsWith("HTTP/1.1 101 "));
+  come(6, kOne, "");
+  come(7, kOne, line("203.0.113.77"));
+  loop_.advance(seconds(1));
+  for (int i = 10; i < 13; ++i)
+    ASSERT_THAT(come(i, kOne, line("203.0.113." + std::to_string(i)) + upgrade()),
+                StartsWith("HTTP/1.1 101 "));
+  EXPECT_THAT(say(6, line("203.0.113.5") + upgrade()), StartsWith("HTTP/1.1 503 "));
+  EXPECT_THAT(say(7, forwarded), StartsWith("HTTP/1.1 503 "));
+  EXPECT_EQ(refused(Refusal::kPerAddress), 2u);
+  EXPECT_THAT(come(13, kOne, line("203.0.113.13") + upgrade()), StartsWith("HTTP/1.1 503 "))
+      << "three a second, and no more";
+}
+
+TEST_F(WorkerArrivalsTest, GivesBackTheHandshakeOfAStreamWhoseAddressHasEnough) {
+  admission_.emplace(AdmissionLimits{50, 1, 3});
+  settings_.trusted_proxies = {*IpNetwork::parse("203.0.113.77/32")};
+  ASSERT_THAT(come(5, kOne, line("203.0.113.5") + upgrade()), StartsWith("HTTP/1.1 101 "));
+  const std::string forwarded = "GET / HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 203.0.113.5\r\n\r\n";
+  for (int i = 6; i < 12; ++i) {
+    ASSERT_THAT(come(i, kOne, line("203.0.113.77") + forwarded), StartsWith("HTTP/1.1 503 "));
+  }
+  EXPECT_EQ(refused(Refusal::kPerAddress), 6u);
+  EXPECT_THAT(come(18, kOne, line("203.0.113.6") + upgrade()), StartsWith("HTTP/1.1 101 "));
 }
 
 TEST_F(WorkerArrivalsTest, BelievesATrustedProxyThatAHeaderNames) {

@@ -256,11 +256,7 @@ void Worker::upgrade(int descriptor, Connection& connection, const protocol::Htt
   }
   Handler& handler = router_.handler(connection.route);
   const RequestView view(*this, request, descriptor);
-  if (!enter_client(descriptor, request)) {
-    admission_.give_back_handshake(loop_.now());
-    return refuse(descriptor, connection, 503, Refusal::kPerAddress,
-                  "too many connections come from this address");
-  }
+  if (!enter_client(descriptor, request)) return refuse_address(descriptor, connection);
   Peer peer(*this, descriptor);
   const Verdict answer = handler.upgrade(peer, view);
   if (answer.refusal) return turn_away(descriptor, connection, *answer.refusal);

@@ -16,10 +16,7 @@ namespace holdfast::server {
 void Worker::begin_stream(int descriptor, Connection& connection,
                           const protocol::HttpRequest& request, const Request& view,
                           const Reply& answer) {
-  if (!enter_client(descriptor, request)) {
-    return refuse(descriptor, connection, 503, Refusal::kPerAddress,
-                  "too many connections come from this address");
-  }
+  if (!enter_client(descriptor, request)) return refuse_address(descriptor, connection);
   send_text(descriptor, stream_head(answer));
   if (!answer.body.empty()) send_text(descriptor, answer.body);
   connection.deflate = Connection::kEventStream;
