@@ -74,7 +74,7 @@ struct Reply {
   // Answers a GET with a stream of server-sent events (WHATWG HTML, 9.2) of status 200, which
   // begins with `body` and lasts until one of the two ends it. What began with this request is then
   // a peer: Handler::open and close are called for it, it can be sent texts and subscribed, and
-  // costs what an idle WebSocket costs. Keepalive sends it comments.
+  // costs what an idle WebSocket costs. Keepalive sends it comments. HEAD gets the head alone.
   bool event_stream = false;
 };
 

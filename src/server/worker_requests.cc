@@ -291,6 +291,12 @@ void Worker::reply(int descriptor, Connection& connection, const protocol::HttpR
   const auto answer = router_.handler(connection.route).request(view, *this);
   if (answer && answer->event_stream && request.method == "GET")
     return begin_stream(descriptor, connection, request, view, *answer);
+  if (answer && answer->event_stream && request.method == "HEAD") {
+    // RFC 9110 9.3.2: the fields that a GET would have got, and they end the connection.
+    counters_.requests.add();
+    send_text(descriptor, stream_head(*answer));
+    return linger(descriptor, connection, Ending::kHandler);
+  }
   if (answer) return send_reply(descriptor, connection, request, *answer);
   if (request.method == "OPTIONS")
     return send_reply(descriptor, connection, request, options_reply());

@@ -111,10 +111,18 @@ TEST_F(WorkerStreamsTest, TakesARequestThatIsCutAnywhere) {
   expect_nothing_left();
 }
 
-TEST_F(WorkerStreamsTest, BeginsNoStreamForHeadOrWhereTheHandlerWantsNone) {
-  EXPECT_THAT(come(5, get({}, "HEAD")), StartsWith("HTTP/1.1 200 "));
+TEST_F(WorkerStreamsTest, AnswersHeadWithTheHeadOfTheStreamAlone) {
+  const std::string full = come(5, get());
+  EXPECT_EQ(come(6, get({}, "HEAD")), full.substr(0, full.find("\r\n\r\n") + 4));
+  EXPECT_TRUE(loop_.shut.contains(6)) << "its head said so";
+  EXPECT_EQ(feed_->peers.size(), 1u);
+  EXPECT_EQ(counters_.event_streams.read(), 1u);
+  EXPECT_EQ(counters_.requests.read(), 1u);
+}
+
+TEST_F(WorkerStreamsTest, BeginsNoStreamWhereTheHandlerWantsNone) {
   feed_->is_full = true;
-  const std::string answer = say(5, get());
+  const std::string answer = come(5, get());
   EXPECT_THAT(answer, HasSubstr("Content-Length: 10\r\n"));
   EXPECT_THAT(answer, EndsWith("\r\n\r\nretry: 7\n\n"));
   EXPECT_THAT(feed_->peers, IsEmpty());
