@@ -60,7 +60,8 @@ struct Options {
 
   // --- limits of one peer
   Milliseconds handshake_timeout{
-      10'000};                        // from accept to the end of the request's head; 100 ms..5 min
+      10'000};  // from accept to the end of the request, its body included; for a further request
+                // of a connection, from its first byte; 100 ms..5 min
   Milliseconds close_timeout{1'000};  // wait for the peer's end of a close handshake; 10 ms..1 min
   Milliseconds unsent_timeout{
       30'000};  // bytes unacknowledged by the peer's machine; 0 = the kernel's; 1 s..1 h

@@ -193,9 +193,11 @@ constexpr std::array kTable = {
     OptionRow{
         "handshake-timeout", kPeer,
         Quantity{Unit::kDuration, &ServeSettings::handshake_timeout, 100, 5 * kMinute, "", {}},
-        "From accept to the end of the request's head; who is slower gets 408.",
-        "below 100 ms far peers cannot make it, and above 5 minutes slow heads are a cheap way to "
-        "occupy the server"},
+        "From accept to the end of the request, its body included; for a further request of a "
+        "connection, from its first byte. Who is slower gets 408. A connection that asks nothing "
+        "for so long after an answer is ended.",
+        "below 100 ms far peers cannot make it, and above 5 minutes slow requests are a cheap way "
+        "to occupy the server"},
     OptionRow{
         "close-timeout", kPeer,
         Quantity{Unit::kDuration, &ServeSettings::close_timeout, 10, kMinute, "", {}},

@@ -50,7 +50,8 @@ enum class State : std::uint8_t {
   kFree,
   kProxyHeader,  // a PROXY header is awaited or under way. Deadline: handshake_timeout, the request
                  // included
-  kRequest,      // an HTTP request is awaited or under way. Deadline: handshake_timeout
+  kRequest,      // an HTTP request is awaited or under way. Deadline: handshake_timeout, its body
+                 // included
   kOpen,         // a WebSocket
   kClosing,      // our Close is sent, the peer's is awaited. Deadline: close_timeout
   kLingering,    // our FIN is sent or due; what still comes is thrown away. Deadline: close_timeout
@@ -71,8 +72,9 @@ struct Connection {
   };
 
   std::unique_ptr<Busy> busy;
-  // kOpen: last byte from the peer, or the ping while kPinged. Else: when the state was entered,
-  // which its deadline counts from.
+  // kOpen: last byte from the peer, or the ping while kPinged. Else what the deadline counts from:
+  // when the state was entered; while kKeptAlive, the last answer, or the next request's first
+  // byte.
   Tick since = 0;
   State state : 7 = State::kFree;
   bool tls : 1 = false;  // what it sends and gets is TLS, behind a PROXY header
@@ -87,7 +89,7 @@ struct Connection {
   bool has(Flag flag) const { return (flags & flag) != 0; }
   void set(Flag flag) { flags = static_cast<std::uint8_t>(flags | flag); }
   void clear(Flag flag) { flags = static_cast<std::uint8_t>(flags & ~flag); }
-  // kRequest: it was answered, and asks nothing more yet.
+  // kRequest: it was answered, and asks nothing more yet. The answer may still be going out.
   bool is_between_requests() const {
     return has(kKeptAlive) && (busy == nullptr || busy->request == nullptr);
   }

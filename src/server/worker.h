@@ -212,7 +212,8 @@ class Worker final : public Publisher, private topics::TopicListener {
   std::string refusal_text(int status, std::string_view text, bool keep_alive,
                            bool with_body) const;
   void end_or_await_next(int descriptor, Connection& connection, bool keep_alive);
-  static bool is_between_requests(const Connection& connection);
+  void begin_request_deadline(int descriptor, Connection& connection);
+  void end_between_requests(int descriptor, Connection& connection, Ending ending);
   void turn_away(int descriptor, Connection& connection, const Reply& reply);
   void send_text(int descriptor, std::string_view text);
   std::unique_ptr<protocol::HttpRequestParser> take_parser();

@@ -182,6 +182,7 @@ void Worker::take_requests(int descriptor, Connection& connection,
       counters_.of(Refusal::kPipelining).add();
       return linger(descriptor, connection, Ending::kHandler);
     }
+    const bool was_begun = parser->started();
     const bool head_was_done = parser->head_done();
     if (parser->feed(rest) != protocol::HttpRequestParser::Progress::kMore) {
       answer(descriptor, connection, *parser, rest);
@@ -191,6 +192,9 @@ void Worker::take_requests(int descriptor, Connection& connection,
     if (!head_was_done && parser->head_done())
       continue_or_refuse(descriptor, connection, parser->request());
     if (connection.state == State::kRequest) {
+      // It may have begun long after the last answer.
+      if (!was_begun && connection.has(Connection::kKeptAlive))
+        begin_request_deadline(descriptor, connection);
       connection.make_busy().request = std::move(parser);
     } else {
       parser->reset();
@@ -369,19 +373,24 @@ std::string Worker::refusal_text(int status, std::string_view text, bool keep_al
   return protocol::http_response(status, headers, body, keep_alive, with_body);
 }
 
-// After an answer. The next request has as long as the first had.
+// After an answer. The next request has as long to begin, and then to be whole, as the first had.
 void Worker::end_or_await_next(int descriptor, Connection& connection, bool keep_alive) {
   if (!keep_alive) return linger(descriptor, connection, Ending::kHandler);
   connection.set(Connection::kKeptAlive);
-  connection.since = tick_of(loop_.now());
+  begin_request_deadline(descriptor, connection);
+}
+
+void Worker::begin_request_deadline(int descriptor, Connection& connection) {
+  const Tick now = tick_of(loop_.now());
+  if (connection.since == now) return;  // its entry is there
+  connection.since = now;
   heads_.push(descriptor, loop_.now());
 }
 
-// Answered, and nothing more asked: it may end without a word.
-bool Worker::is_between_requests(const Connection& connection) {
-  if (!connection.has(Connection::kKeptAlive)) return false;
-  return connection.busy == nullptr ||
-         (connection.busy->request == nullptr && connection.busy->outbox.is_empty());
+// Answered, and nothing more asked: it ends without a word, behind those that it is still owed.
+void Worker::end_between_requests(int descriptor, Connection& connection, Ending ending) {
+  if (has_unsent(connection)) return linger(descriptor, connection, ending);
+  release(descriptor, connection, ending, 1006);
 }
 
 // A handler's refusal of an upgrade.
@@ -404,9 +413,8 @@ void Worker::send_text(int descriptor, std::string_view text) {
 // The request did not come in time (RFC 9110 15.5.9). One that was answered before and asks nothing
 // more just ends.
 void Worker::expire_head(int descriptor, Connection& connection) {
-  if (is_between_requests(connection)) {
-    return release(descriptor, connection, Ending::kHandler, 1006);
-  }
+  if (connection.is_between_requests())
+    return end_between_requests(descriptor, connection, Ending::kHandler);
   if (connection.state == State::kProxyHeader) {
     // No answer: whoever speaks the PROXY protocol would pass it to nobody.
     if (!connection.has(Connection::kRefuse)) counters_.of(Refusal::kTimeout).add();

@@ -237,5 +237,51 @@ TEST_F(WorkerRequestsTest, GivesTheNextRequestAsLongAsTheFirst) {
   EXPECT_EQ(counters_.of(Refusal::kTimeout).read(), 0u);
 }
 
+TEST_F(WorkerRequestsTest, JudgesAFurtherRequestFromItsFirstByteOn) {
+  come();
+  say(ask("a"));
+  pass(seconds(9));
+  EXPECT_EQ(say("GET /page?b HT"), "");
+  pass(seconds(9));
+  EXPECT_EQ(heard(5), "") << "it is under way for 9 s alone";
+  EXPECT_THAT(say("TP/1.1\r\nHost: x\r\n\r\n"), StartsWith("HTTP/1.1 200 "));
+  say("GET /page?c HTTP/1.1\r\nHost: x");
+  for (int i = 0; i < 11; ++i) {
+    pass(seconds(1));
+    loop_.receive(5, "x");
+  }
+  EXPECT_THAT(heard(5), StartsWith("HTTP/1.1 408 ")) << "further bytes give it no more time";
+  EXPECT_EQ(counters_.of(Refusal::kTimeout).read(), 1u);
+}
+
+TEST_F(WorkerRequestsTest, GivesHeadAndBodyOneDeadline) {
+  come();
+  say(ask("a", "POST", "Content-Length: 40\r\n"));
+  for (int i = 0; i < 11; ++i) {
+    pass(seconds(1));
+    loop_.receive(5, "x");
+  }
+  EXPECT_THAT(heard(5), StartsWith("HTTP/1.1 408 "));
+  EXPECT_EQ(counters_.of(Refusal::kTimeout).read(), 1u);
+}
+
+TEST_F(WorkerRequestsTest, SaysAllToOneThatTakesItsAnswerSlowlyAndNothingBehindIt) {
+  WorkerScene::come(6, "");
+  const std::string whole = WorkerScene::say(6, ask("a"));
+  loop_.limit(5, 20);
+  come();
+  say(ask("a"));
+  pass(seconds(9));
+  make_room(5, 10);
+  pass(seconds(1) + milliseconds(500));
+  EXPECT_FALSE(loop_.closed.contains(5));
+  make_room(5, 1000);
+  EXPECT_EQ(heard(5), whole.substr(20)) << "it asked nothing that is late";
+  EXPECT_TRUE(loop_.shut.contains(5));
+  EXPECT_EQ(counters_.of(Refusal::kTimeout).read(), 0u);
+  pass(seconds(2));
+  EXPECT_TRUE(loop_.closed.contains(5));
+}
+
 }  // namespace
 }  // namespace holdfast::server
