@@ -203,8 +203,7 @@ void Worker::run_drain() {
       close(drain_cursor_, router_.handler(connection.route).drain_code(), "server is going away",
             Ending::kDrained);
     } else if (connection.state == State::kRequest || connection.state == State::kProxyHeader) {
-      count_unanswered(connection, Refusal::kDraining);
-      release(drain_cursor_, connection, Ending::kDrained, 1006);
+      drain_request(drain_cursor_, connection);
     }
   }
   // What was still in its handshake when the walk passed comes after it.

@@ -267,6 +267,7 @@ class Worker final : public Publisher, private topics::TopicListener {
   void peer_gone(int descriptor, Connection& connection, int error);
   void release(int descriptor, Connection& connection, Ending ending, std::uint16_t code);
   void expire_head(int descriptor, Connection& connection);
+  void drain_request(int descriptor, Connection& connection);
 
   const WorkerSettings settings_;
   const Router& router_;

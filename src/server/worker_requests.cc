@@ -424,4 +424,15 @@ void Worker::expire_head(int descriptor, Connection& connection) {
   refuse(descriptor, connection, 408, Refusal::kTimeout, "the request did not come in time");
 }
 
+// One that is under way is answered, as a newcomer's would be.
+void Worker::drain_request(int descriptor, Connection& connection) {
+  if (connection.busy != nullptr && connection.busy->request != nullptr) {
+    return refuse(descriptor, connection, 503, Refusal::kDraining, "the server is going away");
+  }
+  if (connection.is_between_requests())
+    return end_between_requests(descriptor, connection, Ending::kDrained);
+  count_unanswered(connection, Refusal::kDraining);
+  release(descriptor, connection, Ending::kDrained, 1006);
+}
+
 }  // namespace holdfast::server

@@ -283,5 +283,51 @@ TEST_F(WorkerRequestsTest, SaysAllToOneThatTakesItsAnswerSlowlyAndNothingBehindI
   EXPECT_TRUE(loop_.closed.contains(5));
 }
 
+TEST_F(WorkerRequestsTest, CutsNoAnswerWhenItDrains) {
+  settings_.drain_time = seconds(2);
+  WorkerScene::come(6, "");
+  const std::string whole = WorkerScene::say(6, ask("a"));
+  loop_.limit(5, 20);
+  come();
+  std::string taken = say(ask("a"));
+  worker().drain();
+  pass(seconds(2));
+  EXPECT_TRUE(loop_.closed.contains(6)) << "it is owed nothing";
+  make_room(5, 1000);
+  EXPECT_EQ(taken + heard(5), whole);
+  pass(seconds(2));
+  EXPECT_TRUE(worker().is_empty());
+  EXPECT_EQ(counters_.of(Refusal::kDraining).read(), 0u);
+}
+
+TEST_F(WorkerRequestsTest, EndsADrainInItsTimeThoughAnAnswerIsNotTaken) {
+  settings_.drain_time = seconds(2);
+  loop_.limit(5, 20);
+  come();
+  say(ask("a"));
+  worker().drain();
+  pass(seconds(2) + milliseconds(1100));
+  EXPECT_TRUE(worker().is_empty());
+  EXPECT_EQ(counters_.queued_bytes.read(), 0u);
+}
+
+TEST_F(WorkerRequestsTest, TellsARequestThatADrainMeetsHalfway) {
+  settings_.drain_time = seconds(2);
+  come();
+  say(ask("a", "POST", "Content-Length: 4\r\n") + "bo");
+  WorkerScene::come(6, "GET /pa");
+  worker().drain();
+  pass(seconds(2));
+  for (const int descriptor : {5, 6}) {
+    const std::string answer = heard(descriptor);
+    EXPECT_THAT(answer, StartsWith("HTTP/1.1 503 "));
+    EXPECT_THAT(answer, HasSubstr("Connection: close\r\n"));
+  }
+  EXPECT_EQ(counters_.of(Refusal::kDraining).read(), 2u);
+  pass(seconds(2));
+  EXPECT_TRUE(worker().is_empty());
+  EXPECT_TRUE(mirror_->requests.empty());
+}
+
 }  // namespace
 }  // namespace holdfast::server
