@@ -51,7 +51,8 @@ class Kept::Of final : public Kept {
 // How a subscriber wants a topic's messages.
 struct SubscribeOptions {
   // Messages that come within so long of the first leave in one write: fewer packets for up to that
-  // much delay. 0: at once; at most 1 s.
+  // much delay. 0: at once; at most 1 s. Those who wish the same share a window on each worker; it
+  // ends early when one more comes to it.
   std::chrono::milliseconds window{0};
   // Of messages with the same key (PublishOptions) in one window, only the newest is sent. For
   // prices and positions, not for chat. Without a window there is nothing to choose from, and all

@@ -1,6 +1,7 @@
 #include "server/windows.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace holdfast::server {
 namespace {
@@ -34,7 +35,7 @@ void Windows::close(std::string_view key) {
   const auto gone = std::find_if(windows.begin(), windows.end(),
                                  [&](const auto& window) { return window->key == key; });
   if (gone == windows.end()) return;
-  std::erase_if(due_, [&](const auto& due) { return due.second == gone->get(); });
+  forget_due(**gone);
   windows.erase(gone);
   if (windows.empty()) windows_.erase(found);
 }
@@ -87,6 +88,17 @@ void Windows::make_due(Window& window, Instant at) {
   }
   window.is_due = true;
   due_.emplace(at, &window);
+}
+
+void Windows::forget_due(const Window& window) {
+  std::erase_if(due_, [&](const auto& due) { return due.second == &window; });
+}
+
+// What it holds; it is empty then, and begins anew with its next message.
+Windows::Batch Windows::take(Window& window) {
+  window.is_due = false;
+  window.bytes = 0;
+  return std::exchange(window.waiting, {});
 }
 
 }  // namespace holdfast::server

@@ -5,7 +5,8 @@
 //
 // Subscribers of one topic with the same wishes form a Window. Its key is a topic of its own in the
 // worker's TopicIndex: the name, a zero byte, the wishes. So a Window costs memory once, and a
-// subscriber no more than any other.
+// subscriber no more than any other. Whoever is under the key when the Window ends gets what it
+// holds; so it ends before somebody comes, who gets only what is published from then on.
 
 #include <map>
 #include <memory>
@@ -47,11 +48,21 @@ class Windows {
     while (!due_.empty() && due_.begin()->first <= now) {
       Window& window = *due_.begin()->second;
       due_.erase(due_.begin());
-      window.is_due = false;
-      window.bytes = 0;
-      const Batch batch = std::move(window.waiting);
-      window.waiting.clear();
-      deliver(std::string_view(window.key), batch);
+      deliver(std::string_view(window.key), take(window));
+    }
+  }
+  // Ends before their time those of a topic's windows that hold anything and of which
+  // is_wanted(key). `deliver`, as above, opens and closes none.
+  template <class IsWanted, class Deliver>
+  void end_early(std::string_view topic, IsWanted is_wanted, Deliver deliver) {
+    if (windows_.empty()) return;
+    const auto found = windows_.find(std::string(topic));
+    if (found == windows_.end()) return;
+    for (const auto& window : found->second) {
+      const std::string_view key = window->key;
+      if (!window->is_due || !is_wanted(key)) continue;
+      forget_due(*window);
+      deliver(key, take(*window));
     }
   }
   bool is_empty() const { return windows_.empty(); }
@@ -68,6 +79,8 @@ class Windows {
 
   void add(Window& window, const broker::SharedPublication& publication, std::uint32_t& replaced);
   void make_due(Window& window, Instant at);
+  void forget_due(const Window& window);
+  Batch take(Window& window);
 
   boost::unordered_flat_map<std::string, std::vector<std::unique_ptr<Window>>>
       windows_;  // by topic

@@ -161,6 +161,11 @@ void Worker::subscribe(int descriptor, std::string_view topic, const SubscribeOp
   wishes.window = std::clamp(options.window, std::chrono::milliseconds(0), kWindowMax);
   const auto subscriber = static_cast<std::uint32_t>(descriptor);
   const std::string key = Windows::key_of(topic, wishes);
+  // What a window holds was published before this.
+  windows_.end_early(
+      topic,
+      [&](std::string_view one) { return one == key && !topics_.is_subscribed(subscriber, one); },
+      [this](std::string_view one, const Windows::Batch& batch) { fan_out(one, batch); });
   if (wishes.window.count() > 0 && topics_.subscriber_count(key) == 0) windows_.open(topic, wishes);
   if (!topics_.subscribe(subscriber, key)) return;
   // Once each: the wishes of before are gone.

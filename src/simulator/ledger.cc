@@ -19,6 +19,11 @@ struct Handle {
 };
 static_assert(sizeof(Handle) == sizeof(Peer));
 
+bool is_in(const Facts& facts, WindowName name) {
+  return facts.was_opened && !facts.was_ended && (facts.subscribed >> name.first & 1) != 0 &&
+         facts.wishes[name.first] == name.second;
+}
+
 }  // namespace
 
 Link& Ledger::link_of(Peer& peer) {
@@ -71,12 +76,16 @@ void Ledger::message(Peer& peer) {
 
 void Ledger::subscribe(Peer& peer, std::uint32_t topic, std::uint8_t wish) {
   Link& link = link_of(peer);
+  Post& post = post_of(peer);
   world_.note(What::kSubscribe, link.worker, link.id, topic, wish);
   peer.subscribe(topic_name(topic), kWishes[wish]);
   if (link.facts.was_ended) return;
+  const bool was_subscribed = (link.facts.subscribed >> topic & 1) != 0;
+  // What waits is for those who were there when it was published.
+  if (!was_subscribed || link.facts.wishes[topic] != wish) end_window(post, {topic, wish});
   link.facts.subscribed |= 1u << topic;
   link.facts.wishes[topic] = wish;
-  forget_windows(post_of(peer), 1u << topic);  // what it wished before
+  forget_windows(post, 1u << topic);  // what it wished before
 }
 
 void Ledger::unsubscribe(Peer& peer, std::uint32_t topic) {
@@ -221,28 +230,29 @@ void Ledger::gather(Post& post, std::uint32_t number, std::uint8_t wish) {
 
 void Ledger::end_windows(Post& post) {
   while (!post.due.empty() && post.due.begin()->first <= post.loop->now()) {
-    const auto [topic, wish] = post.due.begin()->second;
-    const Window window = std::move(post.windows.extract({topic, wish}).mapped());
-    post.due.erase(post.due.begin());
-    for (Link* link : post.loop->held()) {
-      Facts& facts = link->facts;
-      if (!facts.was_opened || facts.was_ended || (facts.subscribed >> topic & 1) == 0 ||
-          facts.wishes[topic] != wish)
-        continue;
-      facts.owed.insert(facts.owed.end(), window.waiting.begin(), window.waiting.end());
-      post.deliveries += window.waiting.size();
-    }
+    end_window(post, WindowName(post.due.begin()->second));
+  }
+}
+
+// What waits there, if anything, goes to those who are there.
+void Ledger::end_window(Post& post, WindowName name) {
+  const auto ended = post.windows.extract(name);
+  if (ended.empty()) return;
+  const std::vector<std::uint32_t>& waiting = ended.mapped().waiting;
+  std::erase_if(post.due, [&](const auto& due) { return due.second == name; });
+  for (Link* link : post.loop->held()) {
+    Facts& facts = link->facts;
+    if (!is_in(facts, name)) continue;
+    facts.owed.insert(facts.owed.end(), waiting.begin(), waiting.end());
+    post.deliveries += waiting.size();
   }
 }
 
 // Of these topics (a bit each): with its last subscriber goes what waits for it.
 void Ledger::forget_windows(Post& post, std::uint32_t topics) {
   const auto is_wanted = [&](const WindowName& name) {
-    return std::any_of(post.loop->held().begin(), post.loop->held().end(), [&](const Link* link) {
-      const Facts& facts = link->facts;
-      return facts.was_opened && !facts.was_ended && (facts.subscribed >> name.first & 1) != 0 &&
-             facts.wishes[name.first] == name.second;
-    });
+    return std::any_of(post.loop->held().begin(), post.loop->held().end(),
+                       [&](const Link* link) { return is_in(link->facts, name); });
   };
   for (auto at = post.windows.begin(); at != post.windows.end();) {
     const WindowName name = at->first;

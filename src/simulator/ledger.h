@@ -107,6 +107,7 @@ class Ledger final : public broker::Broker {
   void owe(Post& post, std::uint32_t number);
   void gather(Post& post, std::uint32_t number, std::uint8_t wish);
   void end_windows(Post& post);
+  void end_window(Post& post, WindowName name);
   void forget_windows(Post& post, std::uint32_t topics);
   Post& post_of(Peer& peer) { return posts_[static_cast<std::size_t>(link_of(peer).worker)]; }
 

@@ -58,6 +58,11 @@ bool SubscriberSet::remove(std::uint32_t subscriber) {
   return true;
 }
 
+bool SubscriberSet::contains(std::uint32_t subscriber) const {
+  if (room_ == kMany) return roaring_bitmap_contains(many_, subscriber);
+  return std::binary_search(few(), few() + count_, subscriber);
+}
+
 std::uint64_t SubscriberSet::size() const {
   return room_ == kMany ? roaring_bitmap_get_cardinality(many_) : count_;
 }

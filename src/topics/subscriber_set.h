@@ -30,6 +30,7 @@ class SubscriberSet {
   bool add(std::uint32_t subscriber);
   bool remove(std::uint32_t subscriber);
 
+  bool contains(std::uint32_t subscriber) const;
   std::uint64_t size() const;
   bool is_empty() const { return room_ == kMany ? roaring_bitmap_is_empty(many_) : count_ == 0; }
 

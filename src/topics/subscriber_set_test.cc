@@ -43,6 +43,8 @@ TEST(SubscriberSet, AgreesWithAPlainSetInEachOfItsForms) {
         EXPECT_EQ(set.remove(one), plain.erase(one) == 1);
       }
       ASSERT_EQ(set.size(), plain.size());
+      const auto other = static_cast<std::uint32_t>(random() % most);
+      ASSERT_EQ(set.contains(other), plain.contains(other));
       ASSERT_EQ(set.is_empty(), plain.empty());
     }
     EXPECT_THAT(all(set), testing::ElementsAreArray(plain));

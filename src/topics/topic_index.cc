@@ -66,6 +66,11 @@ void TopicIndex::unsubscribe_all(std::uint32_t subscriber) {
   free_lists_.push_back(place);
 }
 
+bool TopicIndex::is_subscribed(std::uint32_t subscriber, std::string_view topic) const {
+  const auto found = ids_.find(topic);
+  return found != ids_.end() && topics_[*found].subscribers.contains(subscriber);
+}
+
 std::vector<std::string_view> TopicIndex::topics_of(std::uint32_t subscriber) const {
   const std::uint32_t chosen = chosen_[subscriber];
   if (chosen == 0) return {};

@@ -44,6 +44,7 @@ class TopicIndex {
   bool subscribe(std::uint32_t subscriber, std::string_view topic);
   bool unsubscribe(std::uint32_t subscriber, std::string_view topic);
   void unsubscribe_all(std::uint32_t subscriber);
+  bool is_subscribed(std::uint32_t subscriber, std::string_view topic) const;
 
   // Calls visit(subscriber) for each, in rising order. `visit` may unsubscribe nobody.
   template <class Visit>

@@ -31,7 +31,10 @@ TEST(TopicIndex, ForgetsATopicWithItsLastSubscriber) {
   index.subscribe(1, "b");
   index.subscribe(1, "c");
   EXPECT_EQ(index.topic_count(), 3u);
+  EXPECT_TRUE(index.is_subscribed(1, "b"));
+  EXPECT_FALSE(index.is_subscribed(2, "b"));
   EXPECT_TRUE(index.unsubscribe(1, "b"));
+  EXPECT_FALSE(index.is_subscribed(1, "b"));
   EXPECT_FALSE(index.unsubscribe(1, "b"));
   EXPECT_FALSE(index.unsubscribe(2, "a"));
   EXPECT_EQ(index.topic_count(), 2u);
