@@ -52,7 +52,7 @@ class Kept::Of final : public Kept {
 struct SubscribeOptions {
   // Messages that come within so long of the first leave in one write: fewer packets for up to that
   // much delay. 0: at once; at most 1 s. Those who wish the same share a window on each worker; it
-  // ends early when one more comes to it.
+  // ends early when one more comes to it, or leaves it for other options.
   std::chrono::milliseconds window{0};
   // Of messages with the same key (PublishOptions) in one window, only the newest is sent. For
   // prices and positions, not for chat. Without a window there is nothing to choose from, and all
@@ -96,6 +96,7 @@ class Peer {
   // bytes, none of them zero; any other name gets nothing. Ignored before Handler::open and once
   // the peer is being closed, which ends all its subscriptions.
   void subscribe(std::string_view topic, const SubscribeOptions& options = {});
+  // Nothing more reaches it, what waits in a window included.
   void unsubscribe(std::string_view topic);
   // Calls `act` with this peer on its worker's thread, under the rules of Server::post, at one
   // point in the order of a topic: behind all that was published to it before this call, and before

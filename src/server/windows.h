@@ -6,7 +6,9 @@
 // Subscribers of one topic with the same wishes form a Window. Its key is a topic of its own in the
 // worker's TopicIndex: the name, a zero byte, the wishes. So a Window costs memory once, and a
 // subscriber no more than any other. Whoever is under the key when the Window ends gets what it
-// holds; so it ends before somebody comes, who gets only what is published from then on.
+// holds; so it ends before somebody comes, who gets only what is published from then on, and before
+// somebody leaves it for another. One who unsubscribes wants no more: with the last one goes what
+// waits.
 
 #include <map>
 #include <memory>

@@ -161,10 +161,14 @@ void Worker::subscribe(int descriptor, std::string_view topic, const SubscribeOp
   wishes.window = std::clamp(options.window, std::chrono::milliseconds(0), kWindowMax);
   const auto subscriber = static_cast<std::uint32_t>(descriptor);
   const std::string key = Windows::key_of(topic, wishes);
-  // What a window holds was published before this.
+  // What a window holds was published before this: it is for one who leaves it, not for one who
+  // comes. Nobody is dropped for it before the flush, so no handler is called in here.
   windows_.end_early(
       topic,
-      [&](std::string_view one) { return one == key && !topics_.is_subscribed(subscriber, one); },
+      [&](std::string_view one) {
+        const bool is_in = topics_.is_subscribed(subscriber, one);
+        return one == key ? !is_in : is_in;
+      },
       [this](std::string_view one, const Windows::Batch& batch) { fan_out(one, batch); });
   if (wishes.window.count() > 0 && topics_.subscriber_count(key) == 0) windows_.open(topic, wishes);
   if (!topics_.subscribe(subscriber, key)) return;

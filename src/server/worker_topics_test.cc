@@ -104,5 +104,53 @@ TEST_F(WorkerTopicsTest, LeavesAWindowItsTimeWhenASubscriberAsksForItAgain) {
   EXPECT_EQ(heard(5), text_frame("1"));
 }
 
+TEST_F(WorkerTopicsTest, GivesWhatWaitsInAWindowToOneWhoAsksForAnother) {
+  constexpr SubscribeOptions kShort{.window = milliseconds(5)};
+  int descriptor = 5;
+  for (const SubscribeOptions& later : {SubscribeOptions{}, kShort, kConflated}) {
+    SCOPED_TRACE(descriptor);
+    open(descriptor);
+    subscribe(descriptor, kWindow);
+    publish("1");
+    EXPECT_EQ(heard(descriptor), "");
+    subscribe(descriptor, later);
+    EXPECT_EQ(heard(descriptor), text_frame("1"));
+    publish("2");
+    wait(later.window);
+    EXPECT_EQ(heard(descriptor), text_frame("2"));
+    wait(milliseconds(1000));
+    EXPECT_EQ(heard(descriptor), "");
+    end(descriptor++);
+  }
+  EXPECT_EQ(counters_.deliveries.read(), 6u);
+}
+
+TEST_F(WorkerTopicsTest, TellsOneWhoChangesBetweenWindowsOnceWhatWaitsInBoth) {
+  open(5);
+  open(6);
+  subscribe(5, kWindow);
+  subscribe(6, kConflated);
+  publish("1");
+  subscribe(5, kConflated);
+  publish("2");
+  wait(milliseconds(50));
+  EXPECT_EQ(heard(5), text_frame("1") + text_frame("2"));
+  EXPECT_EQ(heard(6), text_frame("1") + text_frame("2"));
+}
+
+TEST_F(WorkerTopicsTest, TellsOneWhoUnsubscribedNothingMoreAndTheOthersAtTheirTime) {
+  open(5);
+  open(6);
+  subscribe(5, kWindow);
+  subscribe(6, kWindow);
+  publish("1");
+  act(5, [](Peer& peer) { peer.unsubscribe("news"); });
+  worker().turn();
+  EXPECT_EQ(heard(6), "");
+  wait(milliseconds(50));
+  EXPECT_EQ(heard(5), "");
+  EXPECT_EQ(heard(6), text_frame("1"));
+}
+
 }  // namespace
 }  // namespace holdfast::server

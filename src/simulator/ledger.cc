@@ -81,11 +81,12 @@ void Ledger::subscribe(Peer& peer, std::uint32_t topic, std::uint8_t wish) {
   peer.subscribe(topic_name(topic), kWishes[wish]);
   if (link.facts.was_ended) return;
   const bool was_subscribed = (link.facts.subscribed >> topic & 1) != 0;
+  if (was_subscribed && link.facts.wishes[topic] == wish) return;
   // What waits is for those who were there when it was published.
-  if (!was_subscribed || link.facts.wishes[topic] != wish) end_window(post, {topic, wish});
+  end_window(post, {topic, wish});
+  if (was_subscribed) end_window(post, {topic, link.facts.wishes[topic]});
   link.facts.subscribed |= 1u << topic;
   link.facts.wishes[topic] = wish;
-  forget_windows(post, 1u << topic);  // what it wished before
 }
 
 void Ledger::unsubscribe(Peer& peer, std::uint32_t topic) {
