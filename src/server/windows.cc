@@ -25,6 +25,7 @@ void Windows::open(std::string_view topic, const SubscribeOptions& options) {
   window->key = key_of(topic, options);
   window->length = options.window;
   window->conflate = options.conflate;
+  window->due = due_.end();
   windows_[std::string(topic)].push_back(std::move(window));
 }
 
@@ -80,23 +81,20 @@ void Windows::add(Window& window, const broker::SharedPublication& publication,
 
 // A window begins with its first message; one that is full ends at once.
 void Windows::make_due(Window& window, Instant at) {
-  if (window.is_due) {
-    const auto mine = std::find_if(due_.begin(), due_.end(),
-                                   [&](const auto& due) { return due.second == &window; });
-    if (mine->first <= at) return;
-    due_.erase(mine);
-  }
-  window.is_due = true;
-  due_.emplace(at, &window);
+  if (window.due != due_.end() && window.due->first <= at) return;
+  forget_due(window);
+  window.due = due_.emplace(at, &window);
 }
 
-void Windows::forget_due(const Window& window) {
-  std::erase_if(due_, [&](const auto& due) { return due.second == &window; });
+void Windows::forget_due(Window& window) {
+  if (window.due == due_.end()) return;
+  due_.erase(window.due);
+  window.due = due_.end();
 }
 
 // What it holds; it is empty then, and begins anew with its next message.
 Windows::Batch Windows::take(Window& window) {
-  window.is_due = false;
+  forget_due(window);
   window.bytes = 0;
   return std::exchange(window.waiting, {});
 }

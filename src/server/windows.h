@@ -49,7 +49,6 @@ class Windows {
   void run(Instant now, Deliver deliver) {
     while (!due_.empty() && due_.begin()->first <= now) {
       Window& window = *due_.begin()->second;
-      due_.erase(due_.begin());
       deliver(std::string_view(window.key), take(window));
     }
   }
@@ -62,31 +61,31 @@ class Windows {
     if (found == windows_.end()) return;
     for (const auto& window : found->second) {
       const std::string_view key = window->key;
-      if (!window->is_due || !is_wanted(key)) continue;
-      forget_due(*window);
-      deliver(key, take(*window));
+      if (window->due != due_.end() && is_wanted(key)) deliver(key, take(*window));
     }
   }
   bool is_empty() const { return windows_.empty(); }
 
  private:
+  struct Window;
+  using Due = std::multimap<Instant, Window*>;
   struct Window {
     std::string key;
     Duration length;
     bool conflate;
-    bool is_due = false;  // it stands in due_
+    Due::iterator due;  // its place in due_ while it holds anything, else the end
     std::size_t bytes = 0;
     Batch waiting;
   };
 
   void add(Window& window, const broker::SharedPublication& publication, std::uint32_t& replaced);
   void make_due(Window& window, Instant at);
-  void forget_due(const Window& window);
+  void forget_due(Window& window);
   Batch take(Window& window);
 
   boost::unordered_flat_map<std::string, std::vector<std::unique_ptr<Window>>>
       windows_;  // by topic
-  std::multimap<Instant, Window*> due_;
+  Due due_;
 };
 
 }  // namespace holdfast::server
