@@ -62,9 +62,8 @@ class LinkTls {
     if (!codec_.is_established()) plaintext = {};
     plaintext = plaintext.first(std::min(plaintext.size(), kSealedAtOnce));
     if (plaintext.empty() && !codec_.has_something_to_say()) return 0;
-    sealed_.resize(codec_.sealed_bytes_max(plaintext.size()));
     const std::span<const Bytes> pieces(&plaintext, plaintext.empty() ? 0 : 1);
-    sealed_.resize(codec_.seal(engine_, pieces, sealed_.data()));
+    codec_.seal(engine_, pieces, sealed_);
     return plaintext.size();
   }
   // The last word: the next seal() gives it.

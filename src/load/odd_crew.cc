@@ -194,10 +194,7 @@ bool OddCrew::say(Peer& peer) {
   Bytes bytes = frame_;
   if (peer.codec != nullptr) {
     // A record is sealed once: one that found no room is what goes out next.
-    if (peer.sealed.empty()) {
-      peer.sealed.resize(peer.codec->sealed_bytes_max(bytes.size()));
-      peer.sealed.resize(peer.codec->seal(engine_, {&bytes, 1}, peer.sealed.data()));
-    }
+    if (peer.sealed.empty()) peer.codec->seal(engine_, {&bytes, 1}, peer.sealed);
     bytes = peer.sealed;
   }
   const ssize_t sent =

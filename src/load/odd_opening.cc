@@ -118,8 +118,7 @@ Result<OddOpening::Progress> OddOpening::connected(protocol::TlsEngine& engine) 
 Result<void> OddOpening::say(Bytes bytes, protocol::TlsEngine& engine) {
   std::vector<std::byte> sealed;
   if (codec_ != nullptr) {
-    sealed.resize(codec_->sealed_bytes_max(bytes.size()));
-    sealed.resize(codec_->seal(engine, {&bytes, bytes.empty() ? 0u : 1u}, sealed.data()));
+    codec_->seal(engine, {&bytes, bytes.empty() ? 0u : 1u}, sealed);
     bytes = sealed;
   }
   const ssize_t sent = ::send(descriptor_, bytes.data(), bytes.size(), MSG_NOSIGNAL);

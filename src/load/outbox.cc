@@ -28,10 +28,9 @@ void Outbox::send(net::Descriptor descriptor, Bytes bytes) {
 void Outbox::seal(net::Descriptor descriptor, std::span<const Bytes> pieces) {
   protocol::TlsCodec& codec = (*tls_)[descriptor];
   if (!codec.is_begun()) return;
-  const std::size_t bytes = pieces.empty() ? 0 : pieces.front().size();
-  const MutableBytes records = room(codec.sealed_bytes_max(bytes));
-  const std::size_t size = codec.seal(tls_->engine, pieces, records.data());
-  if (size > 0) queue(descriptor, records.first(size));
+  const Bytes records =
+      codec.seal(tls_->engine, pieces, [this](std::size_t size) { return room(size).data(); });
+  if (!records.empty()) queue(descriptor, records);
 }
 
 void Outbox::say_what_is_due(net::Descriptor descriptor) {
@@ -41,9 +40,9 @@ void Outbox::say_what_is_due(net::Descriptor descriptor) {
 void Outbox::say_last_word(net::Descriptor descriptor, protocol::TlsAlert alert) {
   if (tls_ == nullptr || !(*tls_)[descriptor].is_begun()) return;
   protocol::TlsCodec& codec = (*tls_)[descriptor];
-  const MutableBytes records = room(codec.sealed_bytes_max(0));
-  const std::size_t size = codec.seal_end(tls_->engine, alert, records.data());
-  if (size > 0) queue(descriptor, records.first(size));
+  const Bytes records =
+      codec.seal_end(tls_->engine, alert, [this](std::size_t size) { return room(size).data(); });
+  if (!records.empty()) queue(descriptor, records);
 }
 
 void Outbox::queue(net::Descriptor descriptor, Bytes bytes) {

@@ -6,6 +6,7 @@
 #include <openssl/x509v3.h>
 
 #include "base/check.h"
+#include "protocol/tls_context.h"
 #include "protocol/tls_handshake.h"
 #include "protocol/tls_key_schedule.h"
 
@@ -47,6 +48,7 @@ Result<std::shared_ptr<const TlsClientContext>> TlsClientContext::make(
   result->detach_ = policy.detach;
   SSL_CTX* ssl = result->ssl();
   CHECK(ssl != nullptr);
+  leave_out_padding(ssl);
   const bool only_12 = policy.versions == TlsVersions::k12Alone;
   const bool only_13 = policy.versions == TlsVersions::k13Alone;
   SSL_CTX_set_min_proto_version(ssl, only_13 ? TLS1_3_VERSION : TLS1_2_VERSION);

@@ -15,8 +15,6 @@ using Kind = TlsOpened::Kind;
 
 // A record of TLS 1.2 or of a handshake may be longer than one of 1.3 (RFC 5246 6.2.3).
 constexpr std::size_t kLengthMax = (1 << 14) + 2048;
-// What TLS 1.2 adds to a record at most, and some of its alerts.
-constexpr std::size_t kAttachedOverhead = 128;
 
 // How many bytes from its header on belong together: a whole record, or the header of one that
 // cannot be right, which is judged without waiting for the rest.
@@ -149,46 +147,44 @@ void TlsCodec::take_over(std::optional<TlsRecords> records) {
   rest();
 }
 
-std::size_t TlsCodec::sealed_bytes_max(std::size_t plaintext_bytes) const {
-  const std::size_t waiting = busy_ == nullptr ? 0 : busy_->output.size();
-  if (records_.is_alive()) return waiting + records_.sealed_bytes_max(plaintext_bytes);
-  const std::size_t records = plaintext_bytes / 512 + 2;
-  return waiting + plaintext_bytes + records * kAttachedOverhead;
+// How many bytes write() may need. Where OpenSSL seals, it does so here: how much it adds is its
+// business (padding, fragments), so nothing but the records themselves can tell.
+std::size_t TlsCodec::prepare(TlsEngine& engine, std::span<const Bytes> pieces) {
+  std::size_t bytes = 0;
+  for (const Bytes piece : pieces) bytes += piece.size();
+  if (is_attached()) {
+    std::vector<std::byte> joined;
+    joined.reserve(bytes);
+    for (const Bytes piece : pieces) joined.insert(joined.end(), piece.begin(), piece.end());
+    busy_->handshake->write(engine, joined, busy_->output);
+  }
+  return unsaid_bytes() + (records_.is_alive() ? records_.sealed_bytes_max(bytes) : 0);
 }
 
-std::size_t TlsCodec::take_output(std::byte* out) {
+std::size_t TlsCodec::take_output(MutableBytes out) {
   if (busy_ == nullptr) return 0;
   const std::size_t size = busy_->output.size();
-  std::copy(busy_->output.begin(), busy_->output.end(), out);
+  CHECK(size <= out.size());
+  std::copy(busy_->output.begin(), busy_->output.end(), out.begin());
   std::vector<std::byte>().swap(busy_->output);
   rest();
   return size;
 }
 
-std::size_t TlsCodec::seal(TlsEngine& engine, std::span<const Bytes> pieces, std::byte* out) {
-  if (records_.is_alive()) {
-    const std::size_t before = take_output(out);
-    if (records_.has_write_end()) return before;
-    return before + records_.seal(engine, pieces, out + before);
-  }
-  if (busy_ == nullptr) return 0;
-  if (busy_->attached) {
-    std::vector<std::byte> joined;
-    for (const Bytes piece : pieces) joined.insert(joined.end(), piece.begin(), piece.end());
-    busy_->handshake->write(engine, joined, busy_->output);
-  }
-  return take_output(out);
+MutableBytes TlsCodec::write(MutableBytes out, TlsEngine& engine, std::span<const Bytes> pieces) {
+  std::size_t size = take_output(out);
+  if (records_.is_alive() && !records_.has_write_end())
+    size += records_.seal(engine, pieces, out.data() + size);
+  CHECK(size <= out.size());
+  return out.first(size);
 }
 
-std::size_t TlsCodec::seal_end(TlsEngine& engine, TlsAlert alert, std::byte* out) {
-  if (records_.is_alive()) {
-    const std::size_t before = take_output(out);
-    return before + records_.seal_alert(engine, alert, out + before);
-  }
-  if (busy_ == nullptr) return 0;
-  if (busy_->attached && alert == TlsAlert::kCloseNotify)
-    busy_->handshake->write_close(busy_->output);
-  return take_output(out);
+void TlsCodec::seal(TlsEngine& engine, std::span<const Bytes> pieces, std::vector<std::byte>& out) {
+  const MutableBytes sealed = seal(engine, pieces, [&](std::size_t size) {
+    out.resize(size);
+    return out.data();
+  });
+  out.resize(sealed.size());
 }
 
 void TlsCodec::end_writing(TlsEngine& engine, TlsAlert alert) {

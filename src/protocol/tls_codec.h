@@ -60,12 +60,22 @@ class TlsCodec {
   bool has_something_to_say() const {
     return records_.owes() || (busy_ != nullptr && !busy_->output.empty());
   }
-  // Bytes that seal() may write for so many bytes; asks OpenSSL first where it is attached.
-  std::size_t sealed_bytes_max(std::size_t plaintext_bytes) const;
-  std::size_t seal(TlsEngine& engine, std::span<const Bytes> pieces, std::byte* out);
-  // The last word: close_notify, or `alert`. At most sealed_bytes_max(0). What is given to seal()
-  // after it is not said.
-  std::size_t seal_end(TlsEngine& engine, TlsAlert alert, std::byte* out);
+  // Turns the pieces, one behind the other, into records, behind what else there is to say.
+  // `room(size)` is called once and gives where so many bytes may be written; what was written is
+  // returned, and may be less. How much that is, only OpenSSL knows where it is attached.
+  template <class Room>
+  MutableBytes seal(TlsEngine& engine, std::span<const Bytes> pieces, Room&& room) {
+    const std::size_t size = prepare(engine, pieces);
+    return write({room(size), size}, engine, pieces);
+  }
+  // The same, in the place of what `out` held.
+  void seal(TlsEngine& engine, std::span<const Bytes> pieces, std::vector<std::byte>& out);
+  // The last word: close_notify, or `alert`. What is given to seal() after it is not said.
+  template <class Room>
+  MutableBytes seal_end(TlsEngine& engine, TlsAlert alert, Room&& room) {
+    end_writing(engine, alert);
+    return seal(engine, {}, room);
+  }
 
   // The same, to be given by the next seal().
   void end_writing(TlsEngine& engine, TlsAlert alert);
@@ -98,7 +108,9 @@ class TlsCodec {
   std::optional<MutableBytes> take_record(MutableBytes& input, std::vector<std::byte>& scratch);
   TlsOpened take_handshake_record(TlsEngine& engine, Bytes record);
   void take_over(std::optional<TlsRecords> records);
-  std::size_t take_output(std::byte* out);
+  std::size_t prepare(TlsEngine& engine, std::span<const Bytes> pieces);
+  MutableBytes write(MutableBytes out, TlsEngine& engine, std::span<const Bytes> pieces);
+  std::size_t take_output(MutableBytes out);
 
   TlsRecords records_;
   std::unique_ptr<Busy> busy_;

@@ -1,9 +1,12 @@
 #include "protocol/tls_codec.h"
 
 #include <gtest/gtest.h>
+#include <openssl/conf.h>
 
 #include <chrono>
 #include <ctime>
+#include <filesystem>
+#include <fstream>
 #include <random>
 #include <string>
 #include <thread>
@@ -56,8 +59,8 @@ class Pair {
   }
   void say(std::string_view text) {
     const Bytes piece = as_bytes(text);
-    std::vector<std::byte> out(codec.sealed_bytes_max(text.size()));
-    out.resize(codec.seal(engine, {&piece, 1}, out.data()));
+    std::vector<std::byte> out;
+    codec.seal(engine, {&piece, 1}, out);
     client.input(out);
   }
 
@@ -68,6 +71,13 @@ class Pair {
   Kind end = Kind::kMore;
   bool was_resumed = false;
   std::vector<std::byte> to_server;
+
+  void take_from_server() {
+    if (!codec.has_something_to_say()) return;
+    std::vector<std::byte> out;
+    codec.seal(engine, {}, out);
+    client.input(out);
+  }
 
  private:
   void give_server() {
@@ -90,12 +100,6 @@ class Pair {
       }
     }
     to_server.clear();
-  }
-  void take_from_server() {
-    if (!codec.has_something_to_say()) return;
-    std::vector<std::byte> out(codec.sealed_bytes_max(0));
-    out.resize(codec.seal(engine, {}, out.data()));
-    client.input(out);
   }
 
   std::mt19937 random_;
@@ -146,6 +150,45 @@ TEST(TlsCodec, StaysWithOpenSslWhereItIsTold) {
   EXPECT_FALSE(pair.codec.is_detached());
   ASSERT_NE(pair.codec.handshake(), nullptr);
   EXPECT_FALSE(pair.codec.handshake()->was_unexpected());
+  expect_talk(pair);
+}
+
+TEST(TlsCodec, GetsAsMuchRoomAsOpenSslsRecordsTake) {
+  for (const bool detach : {true, false}) {
+    const auto context = context_of({.identities = {identity_of(localhost())}, .detach = detach});
+    CHECK(SSL_CTX_set_block_padding(context->ssl(), 4096) == 1);
+    const auto clients = client_context();
+    Pair pair(clients.get(), context);
+    pair.run();
+    ASSERT_TRUE(pair.codec.is_attached());
+    const std::string_view text = "ten bytes.";
+    const Bytes piece = as_bytes(text);
+    std::vector<std::byte> out;
+    const MutableBytes sealed = pair.codec.seal(pair.engine, {&piece, 1}, [&](std::size_t size) {
+      out.resize(size);
+      return out.data();
+    });
+    EXPECT_GT(sealed.size(), 4096u);
+    EXPECT_LE(sealed.size(), out.size());
+    pair.client.input(sealed);
+    pair.run();
+    EXPECT_EQ(pair.said, text);
+  }
+}
+
+// As every context gets it that OpenSSL makes.
+TEST(TlsCodec, TakesOverWhateverPaddingTheMachinesSettingsAskFor) {
+  const std::string path = testing::TempDir() + "tls_codec_test.cnf";
+  std::ofstream(path) << "openssl_conf = all\n[all]\nssl_conf = ssl\n[ssl]\n"
+                         "system_default = padded\n[padded]\nRecordPadding = 4096\n";
+  CHECK(CONF_modules_load_file(path.c_str(), nullptr, 0) == 1);
+  const auto context = context_of({.identities = {identity_of(localhost())}});
+  const auto clients = client_context();
+  CONF_modules_finish();
+  std::filesystem::remove(path);
+  Pair pair(clients.get(), context);
+  pair.run();
+  EXPECT_TRUE(pair.codec.is_detached());
   expect_talk(pair);
 }
 
@@ -251,9 +294,8 @@ TEST(TlsCodec, TellsHowTheConnectionEnded) {
     Pair pair(clients.get(),
               context_of({.identities = {identity_of(localhost())}, .detach = detach}));
     pair.run();
-    std::vector<std::byte> out(pair.codec.sealed_bytes_max(0));
-    out.resize(pair.codec.seal_end(pair.engine, TlsAlert::kCloseNotify, out.data()));
-    pair.client.input(out);
+    pair.codec.end_writing(pair.engine, TlsAlert::kCloseNotify);
+    pair.take_from_server();
     pair.client.read();
     EXPECT_NE(SSL_get_shutdown(pair.client.ssl()) & SSL_RECEIVED_SHUTDOWN, 0);
     SSL_shutdown(pair.client.ssl());

@@ -175,6 +175,11 @@ bool use_cleansing_allocator() {
   return CRYPTO_set_mem_functions(allocate, reallocate, cleanse_and_free) == 1;
 }
 
+void leave_out_padding(ssl_ctx_st* context) {
+  CHECK(SSL_CTX_set_block_padding(context, 0) == 1);
+  SSL_CTX_set_record_padding_callback(context, nullptr);
+}
+
 void cleanse(std::string& text) {
   OPENSSL_cleanse(text.data(), text.size());
   text.clear();
@@ -237,6 +242,7 @@ Result<TlsContext::Pointer> TlsContext::make_for(const Loaded& identity, const T
   Pointer context(SSL_CTX_new_ex(nullptr, properties, TLS_server_method()));
   CHECK(context != nullptr);
   SSL_CTX* ssl = context.get();
+  leave_out_padding(ssl);
   SSL_CTX_set_min_proto_version(ssl, policy.allow_tls12 ? TLS1_2_VERSION : TLS1_3_VERSION);
   SSL_CTX_set_options(ssl, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
                                SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);

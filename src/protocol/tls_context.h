@@ -114,6 +114,10 @@ class TlsContext {
   bool detach_ = true, allow_tls12_ = false, asks_for_certificates_ = false;
 };
 
+// Takes padding of records (RFC 8446 5.4) out of a new context. OpenSSL gives each one what the
+// machine's openssl.cnf says (RecordPadding): records that we would not expect to be so long.
+void leave_out_padding(ssl_ctx_st* context);
+
 // Overwrites a text that held keys, and leaves it empty.
 void cleanse(std::string& text);
 

@@ -49,13 +49,10 @@ std::shared_ptr<const TlsClientContext> client_of_ours() {
 // Takes what a codec has to say, which must be whole records.
 void take_output(TlsCodec& codec, TlsEngine& engine, Wire& output) {
   if (!codec.has_something_to_say()) return;
-  const std::size_t at = output.size();
-  const std::size_t most = codec.sealed_bytes_max(0);
-  output.resize(at + most);
-  const std::size_t size = codec.seal(engine, {}, output.data() + at);
-  CHECK(size <= most);
-  output.resize(at + size);
-  Bytes rest = Bytes(output).subspan(at);
+  Wire said;
+  codec.seal(engine, {}, said);
+  output.insert(output.end(), said.begin(), said.end());
+  Bytes rest = said;
   while (!rest.empty()) {
     CHECK(rest.size() >= kTlsHeaderBytes);
     const std::size_t length =

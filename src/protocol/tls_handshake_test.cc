@@ -47,8 +47,8 @@ struct Pair {
       opened = codec.next(engine, input, scratch);
     } while (opened.kind != TlsOpened::Kind::kMore && opened.kind != TlsOpened::Kind::kFailed);
     if (codec.has_something_to_say()) {
-      std::vector<std::byte> out(codec.sealed_bytes_max(0));
-      out.resize(codec.seal(engine, {}, out.data()));
+      std::vector<std::byte> out;
+      codec.seal(engine, {}, out);
       client.input(out);
     }
     return opened.kind;

@@ -223,21 +223,19 @@ bool Worker::expire_handshake(int descriptor, Connection& connection) {
 void Worker::submit_sealed(int descriptor) {
   std::vector<Bytes>& pieces = tls_->pieces;
   pieces.clear();
-  std::size_t bytes = 0;
   for (std::uint32_t index = transmit_.first_of(descriptor);;) {
     const TransmitQueue::Piece& piece = transmit_.piece(index);
-    bytes += piece.bytes.size();
     if (!piece.bytes.empty()) pieces.push_back(piece.bytes);
     if (transmit_.is_last(descriptor, index)) break;
     index = piece.next;
   }
   protocol::TlsCodec& codec = (*tls_)[descriptor];
-  std::byte* out = transmit_.reserve(codec.sealed_bytes_max(bytes));
-  const std::size_t size = codec.seal(tls_->engine, pieces, out);
-  if (size == 0) return;
+  const Bytes sealed =
+      codec.seal(tls_->engine, pieces, [&](std::size_t size) { return transmit_.reserve(size); });
+  if (sealed.empty()) return;
   const auto tag = static_cast<std::uint32_t>(submissions_.size());
-  submissions_.push_back({descriptor, 0, 0, {out, size}});
-  loop_.send(descriptor, Bytes(out, size), tag);
+  submissions_.push_back({descriptor, 0, 0, sealed});
+  loop_.send(descriptor, sealed, tag);
 }
 
 // What was sealed is never sealed again: a socket that took half of it gets the other half.
@@ -263,10 +261,10 @@ void Worker::seal_front(int descriptor, Outbox& outbox) {
     bytes += entry.rest().size();
   }
   protocol::TlsCodec& codec = (*tls_)[descriptor];
-  std::byte* out = transmit_.reserve(codec.sealed_bytes_max(bytes));
-  const std::size_t size = codec.seal(tls_->engine, pieces, out);
+  const Bytes sealed =
+      codec.seal(tls_->engine, pieces, [&](std::size_t size) { return transmit_.reserve(size); });
   const std::uint64_t before = outbox.bytes();
-  outbox.replace_front(pieces.size(), SharedBytes::copy_of({out, size}));
+  outbox.replace_front(pieces.size(), SharedBytes::copy_of(sealed));
   counters_.queued_bytes.add(outbox.bytes() - before);
 }
 
@@ -274,9 +272,9 @@ void Worker::seal_front(int descriptor, Outbox& outbox) {
 void Worker::say_last_word(int descriptor) {
   protocol::TlsCodec& codec = (*tls_)[descriptor];
   if (!codec.is_begun()) return;
-  std::byte* out = transmit_.reserve(codec.sealed_bytes_max(0));
-  const std::size_t size = codec.seal_end(tls_->engine, protocol::TlsAlert::kCloseNotify, out);
-  if (size > 0) loop_.send(descriptor, Bytes(out, size), kLastWordTag);
+  const Bytes sealed = codec.seal_end(tls_->engine, protocol::TlsAlert::kCloseNotify,
+                                      [&](std::size_t size) { return transmit_.reserve(size); });
+  if (!sealed.empty()) loop_.send(descriptor, sealed, kLastWordTag);
 }
 
 void Worker::forget_tls(int descriptor) {
