@@ -103,6 +103,10 @@ std::optional<MutableBytes> TlsCodec::take_record(MutableBytes& input,
 }
 
 TlsOpened TlsCodec::next(TlsEngine& engine, MutableBytes& input, std::vector<std::byte>& scratch) {
+  if (is_attached() && busy_->handshake->has_lost())
+    return {.kind = Kind::kFailed,
+            .alert = TlsAlert::kInternalError,
+            .reason = busy_->handshake->failure().text};
   const auto record = take_record(input, scratch);
   if (!record) return {};
   if (records_.is_alive()) {
@@ -113,7 +117,7 @@ TlsOpened TlsCodec::next(TlsEngine& engine, MutableBytes& input, std::vector<std
   }
   if (!busy_->attached) return take_handshake_record(engine, *record);
   std::vector<std::byte> plaintext;
-  const TlsOpened opened = busy_->handshake->read(*record, plaintext, busy_->output);
+  const TlsOpened opened = busy_->handshake->read(engine, *record, plaintext, busy_->output);
   if (opened.kind != Kind::kData) return opened;
   const std::size_t size = opened.plaintext.size();
   if (busy_->handshake->is_client())
@@ -158,7 +162,8 @@ std::size_t TlsCodec::prepare(TlsEngine& engine, std::span<const Bytes> pieces) 
     for (const Bytes piece : pieces) joined.insert(joined.end(), piece.begin(), piece.end());
     busy_->handshake->write(engine, joined, busy_->output);
   }
-  return unsaid_bytes() + (records_.is_alive() ? records_.sealed_bytes_max(bytes) : 0);
+  const std::size_t waiting = busy_ == nullptr ? 0 : busy_->output.size();
+  return waiting + (records_.is_alive() ? records_.sealed_bytes_max(bytes) : 0);
 }
 
 std::size_t TlsCodec::take_output(MutableBytes out) {
@@ -221,6 +226,12 @@ void TlsCodec::give_up(TlsAlert alert) {
     busy_->output.insert(busy_->output.end(), record.begin(), record.end());
   }
   rest();
+}
+
+std::size_t TlsCodec::unsaid_bytes() const {
+  if (busy_ == nullptr) return 0;
+  const std::size_t kept = busy_->handshake == nullptr ? 0 : busy_->handshake->kept_bytes();
+  return busy_->output.size() + kept;
 }
 
 void TlsCodec::end(TlsEngine& engine) {

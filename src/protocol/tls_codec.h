@@ -84,8 +84,9 @@ class TlsCodec {
   // seal() gives the last that it has to say. That is `alert` where it may be said without keys;
   // kCloseNotify: nothing, as OpenSSL has said its own.
   void give_up(TlsAlert alert);
-  // Records that OpenSSL made, or an end, and nobody asked for yet.
-  std::size_t unsaid_bytes() const { return busy_ == nullptr ? 0 : busy_->output.size(); }
+  // Records that OpenSSL made, or an end, and nobody asked for yet; and what was given to seal()
+  // and OpenSSL cannot say yet.
+  std::size_t unsaid_bytes() const;
 
   // The connection is gone: no secret of it stays.
   void end(TlsEngine& engine);

@@ -176,6 +176,56 @@ TEST(TlsCodec, GetsAsMuchRoomAsOpenSslsRecordsTake) {
   }
 }
 
+// A KeyUpdate in two records (RFC 8446 5.1), between which OpenSSL says nothing.
+class TlsCodecBetweenHalves : public testing::Test {
+ protected:
+  TlsCodecBetweenHalves() { pair_.run(); }
+  void hear(std::string_view half) {
+    pair_.to_server.resize(half.size() + kTlsOverheadBytes);
+    const Bytes piece = as_bytes(half);
+    engine_.seal(pair_.client.suite(), pair_.client.secret("CLIENT_TRAFFIC_SECRET_0"), sequence_++,
+                 TlsContent::kHandshake, {&piece, 1}, 0, pair_.to_server.data());
+    pair_.run();
+  }
+
+  const SslContextPointer clients_ = client_context();
+  Pair pair_{clients_.get(),
+             context_of({.identities = {identity_of(localhost())}, .detach = false})};
+
+ private:
+  TlsEngine engine_;
+  std::uint64_t sequence_ = 0;
+};
+
+TEST_F(TlsCodecBetweenHalves, WhatIsSaidIsKeptAndSaidInOrder) {
+  pair_.say("before ");
+  hear(std::string_view("\x18\0\0\1", 4));
+  pair_.say("between ");
+  pair_.say("the halves ");
+  EXPECT_EQ(pair_.codec.unsaid_bytes(), 19u);
+  pair_.run();
+  EXPECT_EQ(pair_.said, "before ");
+  hear("\1");  // and asks for one of ours
+  EXPECT_EQ(pair_.codec.unsaid_bytes(), 0u);
+  pair_.say("behind");
+  pair_.run();
+  EXPECT_EQ(pair_.said, "before between the halves behind");
+  EXPECT_EQ(pair_.end, Kind::kMore);
+}
+
+TEST_F(TlsCodecBetweenHalves, NoMoreIsKeptThanHasAReason) {
+  hear(std::string_view("\x18\0\0\1", 4));
+  pair_.say(std::string(TlsHandshake::kKeptBytesMax, 'x'));
+  EXPECT_EQ(pair_.codec.unsaid_bytes(), TlsHandshake::kKeptBytesMax);
+  pair_.say("x");
+  EXPECT_EQ(pair_.codec.unsaid_bytes(), 0u);
+  hear(std::string_view("\0", 1));
+  EXPECT_EQ(pair_.end, Kind::kFailed);
+  pair_.say("never behind a gap");
+  pair_.run();
+  EXPECT_EQ(pair_.said, "");
+}
+
 // As every context gets it that OpenSSL makes.
 TEST(TlsCodec, TakesOverWhateverPaddingTheMachinesSettingsAskFor) {
   const std::string path = testing::TempDir() + "tls_codec_test.cnf";

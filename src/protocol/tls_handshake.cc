@@ -169,7 +169,7 @@ std::optional<TlsRecords> TlsHandshake::detach(TlsEngine& engine) {
 std::optional<TlsSuite> TlsHandshake::suite_if_as_expected() const {
   SSL* ssl = ssl_.get();
   const SSL_CIPHER* cipher = SSL_get_current_cipher(ssl);
-  if (cipher == nullptr) return std::nullopt;
+  if (cipher == nullptr || !kept_.empty()) return std::nullopt;
   const auto suite = tls_suite_of(static_cast<std::uint16_t>(SSL_CIPHER_get_protocol_id(cipher)));
   if (!suite) return std::nullopt;
   const std::uint8_t bytes = traits_of(*suite).secret_bytes;
@@ -254,7 +254,7 @@ std::optional<std::uint64_t> TlsHandshake::count_tickets(TlsEngine& engine, TlsS
   return count;
 }
 
-TlsOpened TlsHandshake::read(Bytes record, std::vector<std::byte>& plaintext,
+TlsOpened TlsHandshake::read(TlsEngine& engine, Bytes record, std::vector<std::byte>& plaintext,
                              std::vector<std::byte>& output) {
   using Kind = TlsOpened::Kind;
   ERR_clear_error();
@@ -267,6 +267,7 @@ TlsOpened TlsHandshake::read(Bytes record, std::vector<std::byte>& plaintext,
   failure_ = size > 0 ? TlsFailure{} : why_it_failed();
   ERR_clear_error();
   take_output(output);
+  if (!kept_.empty()) write(engine, std::exchange(kept_, {}), output);
   if (size > 0)
     return {.kind = Kind::kData,
             .plaintext = MutableBytes(plaintext).first(static_cast<std::size_t>(size))};
@@ -275,14 +276,31 @@ TlsOpened TlsHandshake::read(Bytes record, std::vector<std::byte>& plaintext,
   return {.kind = Kind::kFailed, .reason = failure_.text};
 }
 
+// RFC 8446 5.1 lets a peer split a KeyUpdate. While OpenSSL has half of one, it says nothing. (Nor
+// after close_notify; but then nobody has a right to.)
 void TlsHandshake::write(TlsEngine& engine, Bytes plaintext, std::vector<std::byte>& output) {
+  const bool may_say = kept_.empty() && !has_lost_;
+  if (may_say && say(engine, plaintext, output)) return;
+  if ((SSL_get_shutdown(ssl_.get()) & SSL_SENT_SHUTDOWN) != 0) return;
+  if (!has_lost_ && kept_.size() + plaintext.size() <= kKeptBytesMax) {
+    kept_.insert(kept_.end(), plaintext.begin(), plaintext.end());
+    return;
+  }
+  has_lost_ = true;
+  failure_ = {TlsFailure::Kind::kOther, "too much waited for the rest of a key update"};
+  std::vector<std::byte>().swap(kept_);
+}
+
+// False: none of it was taken.
+bool TlsHandshake::say(TlsEngine& engine, Bytes plaintext, std::vector<std::byte>& output) {
   ERR_clear_error();
-  if (!plaintext.empty())
-    SSL_write(ssl_.get(), plaintext.data(), static_cast<int>(plaintext.size()));
+  const auto size = static_cast<int>(plaintext.size());
+  const bool is_said = size == 0 || SSL_write(ssl_.get(), plaintext.data(), size) == size;
   ERR_clear_error();
   const std::size_t before = output.size();
   take_output(output);
-  check_written(engine, Bytes(output).subspan(before), plaintext);
+  check_written(engine, Bytes(output).subspan(before), is_said ? plaintext : Bytes());
+  return is_said;
 }
 
 void TlsHandshake::write_close(std::vector<std::byte>& output) {

@@ -82,8 +82,15 @@ class TlsHandshake {
 
   // After kDone, when it stays attached: opens a record that was fed, into `plaintext`, which is
   // given the right size.
-  TlsOpened read(Bytes record, std::vector<std::byte>& plaintext, std::vector<std::byte>& output);
+  TlsOpened read(TlsEngine& engine, Bytes record, std::vector<std::byte>& plaintext,
+                 std::vector<std::byte>& output);
+  // What OpenSSL cannot say before the rest of a peer's key update has come is kept, and said by
+  // the read() that brings it.
   void write(TlsEngine& engine, Bytes plaintext, std::vector<std::byte>& output);
+  static constexpr std::size_t kKeptBytesMax = std::size_t{64} * 1024;
+  std::size_t kept_bytes() const { return kept_.size(); }
+  // More than that was written: it is lost, and the connection with it. failure() says so.
+  bool has_lost() const { return has_lost_; }
   void write_close(std::vector<std::byte>& output);
 
   // For SSL_CTX_sess_set_new_cb: a ticket came.
@@ -96,6 +103,7 @@ class TlsHandshake {
   void set_up(ssl_ctx_st* context);
   TlsFailure why_it_failed() const;
   void take_output(std::vector<std::byte>& output);
+  bool say(TlsEngine& engine, Bytes plaintext, std::vector<std::byte>& output);
   std::optional<TlsSuite> suite_if_as_expected() const;
   std::optional<TlsRecords> check_and_take(TlsEngine& engine);
   std::optional<TlsRecords> take(TlsEngine& engine, TlsSuite suite, const TlsTraffic& read,
@@ -111,6 +119,8 @@ class TlsHandshake {
   TlsSessions* sessions_ = nullptr;
   TlsFailure failure_;
   TlsSecrets secrets_;  // of application data, where it detaches
+  std::vector<std::byte> kept_;
+  bool has_lost_ = false;
   bool newest_only_ = false, was_too_old_ = false, was_unexpected_ = false, is_in_clear_ = true;
   std::vector<std::byte> last_output_;                    // of the call that completed it
   std::uint64_t records_read_ = 0, records_written_ = 0;  // of a client, since then

@@ -134,7 +134,7 @@ void Worker::resume(int descriptor, Connection& connection) {
       pieces[count++] = entry.rest();
       offered += entry.rest().size();
     }
-    if (count == 0) continue;  // TLS has said its last word: what was left is dropped
+    if (count == 0) continue;  // TLS keeps it, or has said its last word
     loop_.send(descriptor, std::span<const Bytes>(pieces.data(), count), kRetryTag);
     std::uint64_t taken = offered;
     for (const net::Unsent& unsent : loop_.flush()) {
