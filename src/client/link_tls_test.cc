@@ -252,6 +252,27 @@ TEST_F(LinkTlsTest, EndsAtARecordThatIsNotAuthentic) {
   ERR_clear_error();
 }
 
+// HelloRequests, each of which OpenSSL answers with a no_renegotiation.
+TEST_F(LinkTlsTest, LeavesAServerThatAsksForMoreHandshakesAndReadsNoRefusal) {
+  CHECK(SSL_CTX_set_max_proto_version(context_.get(), TLS1_2_VERSION) == 1);
+  open();
+  loop_.room[kSocket] = 0;
+  ASSERT_TRUE(link().send(MessageKind::kText, as_bytes("what it does not read")));
+  std::optional<ClientEvent> event;
+  int asked = 0;
+  for (; asked < 10'000 && !event; ++asked) {
+    ASSERT_EQ(SSL_renegotiate(server_->ssl()), 1);
+    server_->handshake();
+    answer();
+    event = next();
+  }
+  ASSERT_TRUE(event);
+  EXPECT_EQ(event->code, 1006);
+  EXPECT_THAT(event->reason, HasSubstr("reads no answer"));
+  EXPECT_GT(asked, 1'000);
+  EXPECT_LT(asked, 3'000);
+}
+
 TEST_F(LinkTlsTest, GivesUpOnAHandshakeThatDoesNotEnd) {
   begin();
   loop_.time += std::chrono::seconds(11);

@@ -34,7 +34,8 @@ void Outbox::seal(net::Descriptor descriptor, std::span<const Bytes> pieces) {
 }
 
 void Outbox::say_what_is_due(net::Descriptor descriptor) {
-  if (tls_ != nullptr && (*tls_)[descriptor].has_something_to_say()) seal(descriptor, {});
+  if (tls_ == nullptr || !can_take(descriptor)) return;
+  if ((*tls_)[descriptor].has_something_to_say()) seal(descriptor, {});
 }
 
 void Outbox::say_last_word(net::Descriptor descriptor, protocol::TlsAlert alert) {

@@ -42,7 +42,8 @@ class Outbox {
   MutableBytes room(std::size_t size);
   // Queues bytes that stay where they are until the next flush(): those of room(), or static ones.
   void send(net::Descriptor descriptor, Bytes bytes);
-  // With TLS: what it has to say by itself; and its last word (RFC 8446 6).
+  // With TLS: what it has to say by itself, where so much does not wait already that can_take()
+  // says no (then it stays in the codec, which bounds it); and its last word (RFC 8446 6).
   void say_what_is_due(net::Descriptor descriptor);
   void say_last_word(net::Descriptor descriptor, protocol::TlsAlert alert);
   // False while so much waits for this socket that more should not be made.

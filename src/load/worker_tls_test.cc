@@ -152,6 +152,26 @@ TEST_F(SecureWorkerTest, WhomItCannotVerifyIsRefusedAndTold) {
   EXPECT_TRUE(loop_.reset_ones.empty()) << "an alert would be lost";
 }
 
+TEST_F(SecureWorkerTest, LeavesAServerThatAsksForMoreHandshakesAndReadsNoRefusal) {
+  CHECK(SSL_CTX_set_max_proto_version(contexts_.get(), TLS1_2_VERSION) == 1);
+  start();
+  pass(Phase::kOpen);
+  accept_all();
+  pass(Phase::kHold);
+  const net::Descriptor first = loop_.connects[0].descriptor;
+  protocol::SslEnd& server = *servers_.at(first);
+  loop_.room[first] = 0;
+  int asked = 0;
+  for (; asked < 20'000 && loop_.open.contains(first); ++asked) {
+    ASSERT_EQ(SSL_renegotiate(server.ssl()), 1);
+    server.handshake();
+    loop_.received(first, as_text(server.output()));
+    turn();
+  }
+  EXPECT_LT(asked, 13'000) << "256 KiB that wait for the socket, and 64 KiB before them";
+  EXPECT_EQ(finish().held, 1u);
+}
+
 TEST_F(SecureWorkerTest, ASilentServerIsATimeoutOfTls) {
   start();
   pass(Phase::kOpen);

@@ -215,8 +215,8 @@ TEST_F(TlsCodecBetweenHalves, WhatIsSaidIsKeptAndSaidInOrder) {
 
 TEST_F(TlsCodecBetweenHalves, NoMoreIsKeptThanHasAReason) {
   hear(std::string_view("\x18\0\0\1", 4));
-  pair_.say(std::string(TlsHandshake::kKeptBytesMax, 'x'));
-  EXPECT_EQ(pair_.codec.unsaid_bytes(), TlsHandshake::kKeptBytesMax);
+  pair_.say(std::string(TlsHandshake::kUnsaidBytesMax, 'x'));
+  EXPECT_EQ(pair_.codec.unsaid_bytes(), TlsHandshake::kUnsaidBytesMax);
   pair_.say("x");
   EXPECT_EQ(pair_.codec.unsaid_bytes(), 0u);
   hear(std::string_view("\0", 1));

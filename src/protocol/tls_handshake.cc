@@ -267,6 +267,10 @@ TlsOpened TlsHandshake::read(TlsEngine& engine, Bytes record, std::vector<std::b
   failure_ = size > 0 ? TlsFailure{} : why_it_failed();
   ERR_clear_error();
   take_output(output);
+  if (error == SSL_ERROR_WANT_READ && output.size() > kUnsaidBytesMax) {
+    failure_ = {TlsFailure::Kind::kOther, "the peer asks on and on and reads no answer"};
+    return {.kind = Kind::kFailed, .reason = failure_.text};
+  }
   if (!kept_.empty()) write(engine, std::exchange(kept_, {}), output);
   if (size > 0)
     return {.kind = Kind::kData,
@@ -282,7 +286,7 @@ void TlsHandshake::write(TlsEngine& engine, Bytes plaintext, std::vector<std::by
   const bool may_say = kept_.empty() && !has_lost_;
   if (may_say && say(engine, plaintext, output)) return;
   if ((SSL_get_shutdown(ssl_.get()) & SSL_SENT_SHUTDOWN) != 0) return;
-  if (!has_lost_ && kept_.size() + plaintext.size() <= kKeptBytesMax) {
+  if (!has_lost_ && kept_.size() + plaintext.size() <= kUnsaidBytesMax) {
     kept_.insert(kept_.end(), plaintext.begin(), plaintext.end());
     return;
   }

@@ -42,6 +42,12 @@ class TlsHandshake {
  public:
   enum class Progress : std::uint8_t { kMore, kDone, kFailed };
 
+  // What may wait of what OpenSSL has to say by itself, because the peer does not read; and of what
+  // it cannot say yet. A last flight with a ticket that holds a client's whole chain is 34 KiB;
+  // more is said to one alone that asks again and again for what there is not (renegotiation,
+  // RFC 5746 5).
+  static constexpr std::size_t kUnsaidBytesMax = std::size_t{64} * 1024;
+
   // `newest_only`: TLS 1.3, whatever the context allows, as what is older stays with OpenSSL.
   explicit TlsHandshake(std::shared_ptr<const TlsContext> context, bool newest_only = false);
   // A client's. `sessions` outlives it and keeps what tickets make; null: nothing is kept.
@@ -81,13 +87,12 @@ class TlsHandshake {
   std::unique_ptr<ClientCertificate> client_certificate() const;
 
   // After kDone, when it stays attached: opens a record that was fed, into `plaintext`, which is
-  // given the right size.
+  // given the right size. Fails where more waits in `output` than may.
   TlsOpened read(TlsEngine& engine, Bytes record, std::vector<std::byte>& plaintext,
                  std::vector<std::byte>& output);
   // What OpenSSL cannot say before the rest of a peer's key update has come is kept, and said by
   // the read() that brings it.
   void write(TlsEngine& engine, Bytes plaintext, std::vector<std::byte>& output);
-  static constexpr std::size_t kKeptBytesMax = std::size_t{64} * 1024;
   std::size_t kept_bytes() const { return kept_.size(); }
   // More than that was written: it is lost, and the connection with it. failure() says so.
   bool has_lost() const { return has_lost_; }

@@ -19,10 +19,6 @@ constexpr std::uint32_t kBegunInTurnMax = 24;
 constexpr Duration kStalledAfter = std::chrono::seconds(2);
 // The first flight of a client that waits; more has no honest reason.
 constexpr std::size_t kWaitingBytesMax = 16 * 1024;
-// What OpenSSL may have to say to one whose socket is full. A last flight with a ticket that holds
-// the client's whole chain is 34 KiB; more is said to one alone that asks again and again for what
-// there is not (renegotiation, RFC 5746 5) and does not read.
-constexpr std::size_t kUnsaidBytesMax = 64 * 1024;
 // Sealed at once of what waits for a slow reader.
 constexpr std::uint64_t kFrontBytes = 64 * 1024;
 
@@ -136,12 +132,9 @@ void Worker::open_records(int descriptor, Connection& connection, MutableBytes b
         if (codec.is_shaking_hands()) has_newcomers_ = true;  // the rest comes right behind
         return;
       case Kind::kNothing:
-        if (codec.is_shaking_hands()) {
-          // Our flight goes out: from now on it is the client's turn.
-          if (codec.has_something_to_say()) tls_->shaking[descriptor] = loop_.now();
-        } else if (codec.unsaid_bytes() > kUnsaidBytesMax) {
-          return fail_tls(descriptor, connection, protocol::TlsAlert::kCloseNotify);
-        }
+        // Our flight goes out: from now on it is the client's turn.
+        if (codec.is_shaking_hands() && codec.has_something_to_say())
+          tls_->shaking[descriptor] = loop_.now();
         break;
       case Kind::kEstablished:
         has_newcomers_ = true;
