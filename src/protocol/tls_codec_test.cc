@@ -2,11 +2,14 @@
 
 #include <gtest/gtest.h>
 #include <openssl/conf.h>
+#include <openssl/core_dispatch.h>
+#include <openssl/provider.h>
 
 #include <chrono>
 #include <ctime>
 #include <filesystem>
 #include <fstream>
+#include <memory_resource>
 #include <random>
 #include <string>
 #include <thread>
@@ -38,8 +41,11 @@ const Identity& localhost() {
 // Our server and OpenSSL's client; bytes go between them in pieces of random size.
 class Pair {
  public:
-  Pair(SSL_CTX* clients, std::shared_ptr<const TlsContext> context, unsigned seed = 1)
-      : client(clients, false), random_(seed) {
+  Pair(SSL_CTX* clients, std::shared_ptr<const TlsContext> context, unsigned seed = 1,
+       const char* properties = nullptr)
+      : client(clients, false),
+        engine(TlsEngine::kKeptDefault, std::pmr::new_delete_resource(), properties),
+        random_(seed) {
     codec.begin(std::move(context));
   }
   ~Pair() { codec.end(engine); }
@@ -240,6 +246,58 @@ TEST(TlsCodec, TakesOverWhateverPaddingTheMachinesSettingsAskFor) {
   pair.run();
   EXPECT_TRUE(pair.codec.is_detached());
   expect_talk(pair);
+}
+
+// What a FIPS provider is to us: OpenSSL's own AES, and no ChaCha20.
+const char* properties_without_chacha() {
+  static OSSL_PROVIDER* const openssls = OSSL_PROVIDER_try_load(nullptr, "default", 1);
+  static std::vector<OSSL_ALGORITHM> algorithms;
+  const auto start = [](const OSSL_CORE_HANDLE*, const OSSL_DISPATCH*, const OSSL_DISPATCH** ours,
+                        void** context) {
+    static const auto query = [](void*, int operation, int* no_store) -> const OSSL_ALGORITHM* {
+      *no_store = 0;
+      return operation == OSSL_OP_CIPHER ? algorithms.data() : nullptr;
+    };
+    static const OSSL_DISPATCH functions[] = {
+        {OSSL_FUNC_PROVIDER_QUERY_OPERATION,
+         reinterpret_cast<void (*)()>(
+             static_cast<const OSSL_ALGORITHM* (*)(void*, int, int*)>(query))},
+        {0, nullptr}};
+    *ours = functions;
+    *context = OSSL_PROVIDER_get0_provider_ctx(openssls);
+    return 1;
+  };
+  if (algorithms.empty()) {
+    int no_store = 0;
+    const OSSL_ALGORITHM* all = OSSL_PROVIDER_query_operation(openssls, OSSL_OP_CIPHER, &no_store);
+    for (; all->algorithm_names != nullptr; ++all) {
+      const std::string_view names = all->algorithm_names;
+      if (names.find("AES-128-GCM") == names.npos && names.find("AES-256-GCM") == names.npos)
+        continue;
+      algorithms.push_back({all->algorithm_names, "provider=aes", all->implementation, nullptr});
+    }
+    algorithms.push_back({nullptr, nullptr, nullptr, nullptr});
+    CHECK(OSSL_PROVIDER_add_builtin(nullptr, "aes", start) == 1);
+    CHECK(OSSL_PROVIDER_try_load(nullptr, "aes", 1) != nullptr);
+  }
+  return "provider=aes";
+}
+
+TEST(TlsCodec, StaysWithOpenSslWhereItsSuiteIsNotToBeHad) {
+  const auto context = context_of({.identities = {identity_of(localhost())}});
+  const auto clients = client_context();
+  for (const char* suite :
+       {"TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256"}) {
+    SCOPED_TRACE(suite);
+    CHECK(SSL_CTX_set_ciphersuites(clients.get(), suite) == 1);
+    Pair pair(clients.get(), context, 1, properties_without_chacha());
+    pair.run();
+    ASSERT_TRUE(pair.codec.is_established());
+    const bool is_known = pair.client.suite() != TlsSuite::kChaCha20Poly1305;
+    EXPECT_EQ(pair.codec.is_detached(), is_known);
+    EXPECT_TRUE(is_known || pair.codec.handshake()->was_unexpected());
+    expect_talk(pair);
+  }
 }
 
 TEST(TlsCodec, SpeaksTls12OnlyWhereItIsAllowed) {

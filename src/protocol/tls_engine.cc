@@ -1,6 +1,7 @@
 #include "protocol/tls_engine.h"
 
 #include <openssl/crypto.h>
+#include <openssl/err.h>
 #include <openssl/evp.h>
 
 #include <algorithm>
@@ -69,13 +70,14 @@ void TlsEngine::FreeAlgorithm::operator()(evp_cipher_st* algorithm) const {
   EVP_CIPHER_free(algorithm);
 }
 
-TlsEngine::TlsEngine(std::size_t kept_max, std::pmr::memory_resource* secrets)
+TlsEngine::TlsEngine(std::size_t kept_max, std::pmr::memory_resource* secrets,
+                     const char* properties)
     : tails_(kTailPool, secrets), kept_max_(kept_max) {
   CHECK(kept_max == 0 || (std::has_single_bit(kept_max) && kept_max >= kWays));
-  for (std::size_t i = 0; i < kTlsSuites; ++i) {
-    algorithms_[i].reset(EVP_CIPHER_fetch(nullptr, kTlsSuiteTraits[i].cipher, nullptr));
-    CHECK(algorithms_[i] != nullptr);
-  }
+  ERR_set_mark();
+  for (std::size_t i = 0; i < kTlsSuites; ++i)
+    algorithms_[i].reset(EVP_CIPHER_fetch(nullptr, kTlsSuiteTraits[i].cipher, properties));
+  ERR_pop_to_mark();
 }
 
 TlsEngine::~TlsEngine() {
@@ -84,6 +86,7 @@ TlsEngine::~TlsEngine() {
 }
 
 void TlsEngine::key(Slot& slot, TlsSuite suite, TlsSecretView secret, Use use) {
+  CHECK(knows(suite));
   ++derivations_;
   const bool is_new = slot.cipher == nullptr || slot.suite != suite;
   if (slot.cipher == nullptr) slot.cipher.reset(EVP_CIPHER_CTX_new());

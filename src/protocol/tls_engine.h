@@ -40,12 +40,20 @@ class TlsEngine {
   static constexpr std::size_t kKeptDefault = 1024;
 
   // `kept_max`: ciphers kept for connections that speak often; 0, or a power of two of at least 4.
-  // `secrets`: where memory for tails comes from.
+  // `secrets`: where memory for tails comes from. `properties`: which of OpenSSL's ciphers may be
+  // used (property(7)), beside what its configuration says.
   explicit TlsEngine(std::size_t kept_max = kKeptDefault,
-                     std::pmr::memory_resource* secrets = std::pmr::new_delete_resource());
+                     std::pmr::memory_resource* secrets = std::pmr::new_delete_resource(),
+                     const char* properties = nullptr);
   ~TlsEngine();
   TlsEngine(const TlsEngine&) = delete;
   TlsEngine& operator=(const TlsEngine&) = delete;
+
+  // Whether OpenSSL has its cipher: a FIPS provider has no ChaCha20. Nothing else may be asked of a
+  // suite that is not known.
+  bool knows(TlsSuite suite) const {
+    return algorithms_[static_cast<std::size_t>(suite)] != nullptr;
+  }
 
   // Writes one record: header, ciphertext of the pieces one behind the other, their type and
   // `padding` zeros, tag. Returns its size: all bytes and kTlsOverheadBytes. Each sequence number

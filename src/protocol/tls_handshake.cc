@@ -166,12 +166,12 @@ std::optional<TlsRecords> TlsHandshake::detach(TlsEngine& engine) {
 }
 
 // The suite of a connection that is what we know, with nothing on its way.
-std::optional<TlsSuite> TlsHandshake::suite_if_as_expected() const {
+std::optional<TlsSuite> TlsHandshake::suite_if_as_expected(const TlsEngine& engine) const {
   SSL* ssl = ssl_.get();
   const SSL_CIPHER* cipher = SSL_get_current_cipher(ssl);
   if (cipher == nullptr || !kept_.empty()) return std::nullopt;
   const auto suite = tls_suite_of(static_cast<std::uint16_t>(SSL_CIPHER_get_protocol_id(cipher)));
-  if (!suite) return std::nullopt;
+  if (!suite || !engine.knows(*suite)) return std::nullopt;
   const std::uint8_t bytes = traits_of(*suite).secret_bytes;
   if (secrets_.client_bytes != bytes || secrets_.server_bytes != bytes) return std::nullopt;
   if (SSL_pending(ssl) != 0 || SSL_has_pending(ssl) != 0 ||
@@ -183,7 +183,7 @@ std::optional<TlsSuite> TlsHandshake::suite_if_as_expected() const {
 }
 
 std::optional<TlsRecords> TlsHandshake::check_and_take(TlsEngine& engine) {
-  const auto suite = suite_if_as_expected();
+  const auto suite = suite_if_as_expected(engine);
   if (!suite) return std::nullopt;
   const auto tickets = count_tickets(engine, *suite);
   if (!tickets) return std::nullopt;
@@ -207,7 +207,7 @@ std::optional<TlsRecords> TlsHandshake::detach_client(TlsEngine& engine, Mutable
   if (!detaches_ || was_unexpected_ || SSL_version(ssl_.get()) != TLS1_3_VERSION)
     return std::nullopt;
   std::optional<TlsRecords> records;
-  if (const auto suite = suite_if_as_expected(); suite && records_written_ > 0) {
+  if (const auto suite = suite_if_as_expected(engine); suite && records_written_ > 0) {
     TlsTraffic read{secrets_.server, records_read_}, write{secrets_.client, records_written_};
     const auto inner = engine.open(*suite, secrets_.server, records_read_ - 1, record);
     if (inner && is_data(*inner, plaintext)) records = take(engine, *suite, read, write);
@@ -221,7 +221,7 @@ std::optional<TlsRecords> TlsHandshake::detach_client(TlsEngine& engine, Mutable
 // The same of what a client's OpenSSL wrote.
 void TlsHandshake::check_written(TlsEngine& engine, Bytes records, Bytes plaintext) {
   if (!is_client() || !detaches_ || SSL_version(ssl_.get()) != TLS1_3_VERSION) return;
-  const auto suite = suite_if_as_expected();
+  const auto suite = suite_if_as_expected(engine);
   std::vector<std::byte> copy(records.begin(), records.end());
   MutableBytes rest = copy;
   while (suite && !was_unexpected_ && !rest.empty()) {

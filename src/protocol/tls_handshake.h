@@ -109,7 +109,7 @@ class TlsHandshake {
   TlsFailure why_it_failed() const;
   void take_output(std::vector<std::byte>& output);
   bool say(TlsEngine& engine, Bytes plaintext, std::vector<std::byte>& output);
-  std::optional<TlsSuite> suite_if_as_expected() const;
+  std::optional<TlsSuite> suite_if_as_expected(const TlsEngine& engine) const;
   std::optional<TlsRecords> check_and_take(TlsEngine& engine);
   std::optional<TlsRecords> take(TlsEngine& engine, TlsSuite suite, const TlsTraffic& read,
                                  const TlsTraffic& write);
