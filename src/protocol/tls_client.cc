@@ -15,6 +15,8 @@ namespace {
 
 // RFC 7301: the one protocol that a WebSocket begins with.
 constexpr unsigned char kHttp11[] = "\x08http/1.1";
+// RFC 1035 2.3.4: the longest name that there is, and that OpenSSL would send.
+constexpr std::size_t kNameBytesMax = 255;
 
 std::string last_error() {
   const unsigned long error = ERR_peek_last_error();
@@ -42,6 +44,11 @@ void TlsSessions::FreeSession::operator()(ssl_session_st* session) const {
 
 Result<std::shared_ptr<const TlsClientContext>> TlsClientContext::make(
     const TlsClientPolicy& policy) {
+  if (policy.verify && policy.name.empty())
+    return failure("without a name of the server, any certificate would do");
+  if (policy.name.size() > kNameBytesMax)
+    return failure(
+        fmt::format("a name of {} bytes is longer than any server's", policy.name.size()));
   std::shared_ptr<TlsClientContext> result(new TlsClientContext);
   const char* properties = policy.detach ? tls_key_schedule_properties() : nullptr;
   result->context_.reset(SSL_CTX_new_ex(nullptr, properties, TLS_client_method()));
@@ -61,6 +68,8 @@ Result<std::shared_ptr<const TlsClientContext>> TlsClientContext::make(
   SSL_CTX_sess_set_new_cb(ssl, TlsHandshake::note_session);
 
   X509_VERIFY_PARAM* verification = SSL_CTX_get0_param(ssl);
+  // RFC 9525 6.3: a wildcard is a whole label. "w*.example" names nobody.
+  X509_VERIFY_PARAM_set_hostflags(verification, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
   const bool is_address = X509_VERIFY_PARAM_set1_ip_asc(verification, policy.name.c_str()) == 1;
   if (!is_address) {
     ERR_clear_error();

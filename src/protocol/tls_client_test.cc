@@ -24,19 +24,21 @@ const Identity& localhost() {
   return identity;
 }
 
-// The certificate of localhost, as a file of whom to trust.
+// A certificate, as a file of whom to trust.
 class CaFile {
  public:
-  CaFile() {
+  explicit CaFile(const Identity& one)
+      : path(testing::TempDir() + "tls_client_test_" +
+             std::to_string(X509_subject_name_hash(one.certificate.get())) + ".pem") {
     std::FILE* file = std::fopen(path.c_str(), "w");
-    CHECK(file != nullptr && PEM_write_X509(file, localhost().certificate.get()) == 1);
+    CHECK(file != nullptr && PEM_write_X509(file, one.certificate.get()) == 1);
     std::fclose(file);
   }
   ~CaFile() { std::filesystem::remove(path); }
   CaFile(const CaFile&) = delete;
   CaFile& operator=(const CaFile&) = delete;
 
-  const std::string path = testing::TempDir() + "tls_client_test.pem";
+  const std::string path;
 };
 
 class TlsClientTest : public testing::Test {
@@ -53,7 +55,7 @@ class TlsClientTest : public testing::Test {
   TlsSessions sessions_{4};
 
  private:
-  CaFile ca_;
+  CaFile ca_{localhost()};
 };
 
 // Bytes go between them in pieces of random size.
@@ -308,6 +310,23 @@ TEST_F(TlsClientTest, TrustsNobodyWhoIsNotNamedOrNotSigned) {
   EXPECT_TRUE(credulous.codec.is_detached());
 }
 
+TEST_F(TlsClientTest, TakesAWildcardForAWholeLabelAlone) {
+  for (const auto& [pattern, is_named] :
+       {std::pair{"*.example.com", true}, std::pair{"w*.example.com", false}}) {
+    Identity identity("wild");
+    identity.extend(NID_subject_alt_name, ("DNS:" + std::string(pattern)).c_str());
+    CHECK(X509_sign(identity.certificate.get(), identity.key.get(), EVP_sha256()) > 0);
+    const CaFile trusted(identity);
+    const SslContextPointer servers = server_context(identity);
+    Pair pair(context({.name = "www.example.com", .ca_file = trusted.path}), servers.get());
+    pair.run();
+    EXPECT_EQ(pair.codec.is_established(), is_named) << pattern;
+    if (!is_named) {
+      EXPECT_EQ(pair.failure.text, "hostname mismatch");
+    }
+  }
+}
+
 TEST_F(TlsClientTest, TellsTheAlertOfAServerThatRefuses) {
   SSL_CTX_set_max_proto_version(servers_.get(), TLS1_2_VERSION);
   Pair pair(context({.versions = TlsVersions::k13Alone}), servers_.get());
@@ -322,6 +341,21 @@ TEST(TlsClientContext, SaysWhatCannotBeUsed) {
   ASSERT_FALSE(missing);
   EXPECT_NE(missing.error().message.find("/nowhere.pem"), std::string::npos);
   EXPECT_TRUE(TlsClientContext::make({.name = "127.0.0.1"}));
+  const std::string long_name(256, 'a');
+  for (const bool verify : {true, false}) {
+    const auto too_long = TlsClientContext::make({.name = long_name, .verify = verify});
+    ASSERT_FALSE(too_long);
+    EXPECT_EQ(too_long.error().message, "a name of 256 bytes is longer than any server's");
+  }
+  const auto longest = TlsClientContext::make({.name = long_name.substr(1), .verify = false});
+  ASSERT_TRUE(longest);
+  TlsCodec codec;
+  codec.begin_client(*longest, nullptr, false);
+  EXPECT_TRUE(codec.has_something_to_say());
+  const auto nameless = TlsClientContext::make({});
+  ASSERT_FALSE(nameless);
+  EXPECT_EQ(nameless.error().message, "without a name of the server, any certificate would do");
+  EXPECT_TRUE(TlsClientContext::make({.verify = false}));
 }
 
 TEST(TlsSessions, AreGivenOutInTurnAndTheOldestMakesRoom) {
