@@ -516,6 +516,46 @@ TEST(TlsTickets, AreGoodWithWhoeverHasTheKeyAndNoLongerThanTheyLive) {
   EXPECT_FALSE(come_again(one)) << "its time is over, although the key is there";
 }
 
+TEST(TlsTickets, AreGoodUnderTheSameTermsAlone) {
+  const auto tickets = std::make_shared<TlsTickets>(std::chrono::hours(1));
+  const auto make = [&](TlsPolicy policy) {
+    policy.identities = {identity_of(localhost())};  // a certificate may be another
+    return *TlsContext::make(policy, tickets);
+  };
+  const std::string best = "ECDHE-ECDSA-AES256-GCM-SHA384", other = "ECDHE-ECDSA-AES128-GCM-SHA256";
+  const TlsPolicy old{.allow_tls12 = true, .tls12_suites = best + ":" + other};
+  const TlsPolicy narrow{.allow_tls12 = true, .tls12_suites = other};
+  const TlsPolicy newest, fewer{.suites = "TLS_AES_128_GCM_SHA256"}, one_group{.groups = "X25519"};
+  struct Way {
+    const TlsPolicy& given;
+    const TlsPolicy& shown;
+    int version;
+    bool is_resumed;
+  };
+  for (const Way& way :
+       {Way{old, old, TLS1_2_VERSION, true}, Way{old, narrow, TLS1_2_VERSION, false},
+        Way{newest, newest, TLS1_3_VERSION, true}, Way{newest, fewer, TLS1_3_VERSION, false},
+        Way{newest, one_group, TLS1_3_VERSION, false}, Way{newest, old, TLS1_3_VERSION, false}}) {
+    SCOPED_TRACE(way.given.tls12_suites + " " + way.shown.tls12_suites + " " + way.shown.suites +
+                 " " + way.shown.groups);
+    const auto clients = client_context();
+    SSL_CTX_set_max_proto_version(clients.get(), way.version);
+    Pair first(clients.get(), make(way.given));
+    first.run();
+    expect_talk(first);
+    const SslSessionPointer session(SSL_get1_session(first.client.ssl()));
+    SSL_shutdown(first.client.ssl());
+    Pair again(clients.get(), make(way.shown));
+    SSL_set_session(again.client.ssl(), session.get());
+    again.run();
+    EXPECT_EQ(again.was_resumed, way.is_resumed);
+    expect_talk(again);
+    if (way.version == TLS1_2_VERSION) {
+      EXPECT_EQ(SSL_get_cipher_name(again.client.ssl()), way.is_resumed ? best : other);
+    }
+  }
+}
+
 // A server that asks, and clients that have something to show.
 class ClientCertificates : public testing::Test {
  protected:

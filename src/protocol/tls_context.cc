@@ -131,15 +131,21 @@ Result<void> ask_for_certificates(SSL_CTX* context, const TlsPolicy& policy) {
   SSL_CTX_set_verify(context, SSL_VERIFY_PEER | (is_required ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0),
                      nullptr);
   SSL_CTX_set_max_cert_list(context, kClientChainBytesMax);
-  // A ticket is good where it would be given again alone: under the same rule and the same
-  // authorities (and revocations). Else OpenSSL does a full handshake.
-  const std::string rule =
-      (is_required ? "required\n" : "optional\n") + policy.client_authorities_pem;
+  return {};
+}
+
+// A ticket is good where it would be given again alone: under the same rule and the same
+// authorities (and revocations) for clients, and the same terms. It brings its suite along,
+// whatever another listener agrees to. Else OpenSSL does a full handshake.
+void bind_tickets_to_terms(SSL_CTX* context, const TlsPolicy& policy) {
+  const bool asks = policy.client_certificates != TlsClientCertificates::kOff;
+  const std::string terms = fmt::format(
+      "{}\n{}\n{}\n{}\n{}\n{}", static_cast<int>(policy.client_certificates), policy.allow_tls12,
+      policy.suites, policy.tls12_suites, policy.groups, asks ? policy.client_authorities_pem : "");
   std::array<unsigned char, SSL_MAX_SID_CTX_LENGTH> digest;
   unsigned int size = 0;
-  CHECK(EVP_Digest(rule.data(), rule.size(), digest.data(), &size, EVP_sha256(), nullptr) == 1);
+  CHECK(EVP_Digest(terms.data(), terms.size(), digest.data(), &size, EVP_sha256(), nullptr) == 1);
   CHECK(SSL_CTX_set_session_id_context(context, digest.data(), size) == 1);
-  return {};
 }
 
 // OpenSSL reads a certificate whatever stands where its time should be.
@@ -256,6 +262,7 @@ Result<TlsContext::Pointer> TlsContext::make_for(const Loaded& identity, const T
   SSL_CTX_set_alpn_select_cb(ssl, choose_protocol, nullptr);
   if (auto given = identity.give_to(ssl); !given) return tl::unexpected(given.error());
   if (auto asked = ask_for_certificates(ssl, policy); !asked) return tl::unexpected(asked.error());
+  bind_tickets_to_terms(ssl, policy);
   return context;
 }
 
