@@ -122,7 +122,7 @@ std::string_view Simulation::reason_of_end(const Link& link) const {
       world_.now - world_.drains_since + kTick >= settings.drain_time + settings.close_timeout)
     return "the drain is over";
   if (facts.was_short) return "its queue is full";
-  const Duration silent = world_.now - facts.received_at;
+  const Duration silent = world_.now - std::max(facts.received_at, facts.read_on_at);
   if (settings.ping_interval > Duration(0) && silent + kTick >= settings.pong_timeout) {
     // One who keeps up has answered at once: then its pong lies there unread, and the server is
     // late. But for one whose ping had to wait for room.
@@ -272,7 +272,7 @@ void Simulation::check_deadlines(const Post& post) {
         fail(post, fmt::format("peer {} is being closed for too long", link->id));
       }
     } else if (settings.ping_interval > Duration(0) &&
-               world_.now - facts.received_at > quiet_max + slack) {
+               world_.now - std::max(facts.received_at, facts.read_on_at) > quiet_max + slack) {
       fail(post, fmt::format("peer {} is silent for too long", link->id));
     }
   }

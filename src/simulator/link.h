@@ -21,13 +21,14 @@ namespace holdfast::simulator {
 // what the worker says of itself.
 struct Facts {
   Instant accepted_at{}, http_at{}, received_at{}, ended_at{}, shut_at{}, took_at{}, short_at{};
-  bool was_opened = false;               // the handler's open() was called
-  bool was_ended = false;                // and its close()
-  bool was_refused = false;              // a status of 400 or more was offered to it
-  bool was_short = false;                // the socket took less than was offered the last time
-  bool was_answered = false;             // so was one below 400, other than 101
-  std::uint64_t bytes_read = 0;          // by the worker
-  std::uint32_t subscribed = 0;          // topics, a bit each
+  Instant read_on_at{};          // its socket took something of what it had not taken at once
+  bool was_opened = false;       // the handler's open() was called
+  bool was_ended = false;        // and its close()
+  bool was_refused = false;      // a status of 400 or more was offered to it
+  bool was_short = false;        // the socket took less than was offered the last time
+  bool was_answered = false;     // so was one below 400, other than 101
+  std::uint64_t bytes_read = 0;  // by the worker
+  std::uint32_t subscribed = 0;  // topics, a bit each
   std::array<std::uint8_t, 8> wishes{};  // for each of them: an index of kWishes (ledger.h)
   std::deque<std::uint32_t> owed;        // publications on their way to the peer, in their order
   // The fewest bytes that waited in the worker after a turn since was_ended.

@@ -283,6 +283,7 @@ void SimulatedLoop::take(const Send& send) {
   bytes_taken_ += room;
   world_.note(What::kSend, worker_, link.id, static_cast<std::int64_t>(offered),
               static_cast<std::int64_t>(room));
+  if (link.facts.was_short && room > 0) link.facts.read_on_at = now_;
   link.facts.was_short = room < offered;
   if (room < offered) link.facts.short_at = now_;
   if (room > 0) link.facts.took_at = now_;
