@@ -8,6 +8,9 @@ namespace {
 
 // A window that holds so much ends early: batching has done its work by then.
 constexpr std::size_t kWindowBytesMax = 256 * 1024;
+// Where newer values came, empty places stay behind: no more than there are keys, and so many.
+// Those of a long window would be without end.
+constexpr std::size_t kEmptyPlacesMax = 32;
 
 }  // namespace
 
@@ -24,7 +27,7 @@ void Windows::open(std::string_view topic, const SubscribeOptions& options) {
   auto window = std::make_unique<Window>();
   window->key = key_of(topic, options);
   window->length = options.window;
-  window->conflate = options.conflate;
+  if (options.conflate) window->newest = std::make_unique<Newest>();
   window->due = due_.end();
   windows_[std::string(topic)].push_back(std::move(window));
 }
@@ -65,18 +68,28 @@ std::uint32_t Windows::add(std::string_view topic, std::span<const broker::Share
 
 void Windows::add(Window& window, const broker::SharedPublication& publication,
                   std::uint32_t& replaced) {
-  if (window.conflate) {
-    const auto older = std::find_if(window.waiting.begin(), window.waiting.end(),
-                                    [&](const auto& one) { return one->key == publication->key; });
-    if (older != window.waiting.end()) {
-      window.bytes -= (*older)->wire.size();
-      // The newest comes last, so that a subscriber sees the values in the order of their birth.
-      window.waiting.erase(older);
-      ++replaced;
-    }
-  }
+  if (window.newest != nullptr && take_place_of_older(window, *publication)) ++replaced;
   window.bytes += publication->wire.size();
   window.waiting.push_back(publication);
+}
+
+// For one that will stand behind all that waits: so a subscriber sees the values in the order of
+// their birth. False when none of its key waits.
+bool Windows::take_place_of_older(Window& window, const broker::Publication& publication) {
+  Newest& newest = *window.newest;
+  Batch& waiting = window.waiting;
+  if (waiting.size() >= 2 * newest.size() + kEmptyPlacesMax) {
+    std::erase(waiting, nullptr);
+    for (std::size_t i = 0; i < waiting.size(); ++i) newest[waiting[i]->key] = i;
+  }
+  const auto [known, is_first] = newest.try_emplace(publication.key, waiting.size());
+  if (is_first) return false;
+  broker::SharedPublication& older = waiting[known->second];
+  window.bytes -= older->wire.size();
+  newest.erase(known);  // its key goes with the older one
+  older.reset();
+  newest.emplace(publication.key, waiting.size());
+  return true;
 }
 
 // A window begins with its first message; one that is full ends at once.
@@ -96,7 +109,12 @@ void Windows::forget_due(Window& window) {
 Windows::Batch Windows::take(Window& window) {
   forget_due(window);
   window.bytes = 0;
-  return std::exchange(window.waiting, {});
+  Batch batch = std::exchange(window.waiting, {});
+  if (window.newest != nullptr) {
+    *window.newest = {};
+    std::erase(batch, nullptr);
+  }
+  return batch;
 }
 
 }  // namespace holdfast::server

@@ -69,16 +69,19 @@ class Windows {
  private:
   struct Window;
   using Due = std::multimap<Instant, Window*>;
+  // Where in `waiting` each key's value stands; the key lies there too.
+  using Newest = boost::unordered_flat_map<std::string_view, std::size_t>;
   struct Window {
     std::string key;
     Duration length;
-    bool conflate;
-    Due::iterator due;  // its place in due_ while it holds anything, else the end
+    std::unique_ptr<Newest> newest;  // null: it does not conflate
+    Due::iterator due;               // its place in due_ while it holds anything, else the end
     std::size_t bytes = 0;
-    Batch waiting;
+    Batch waiting;  // null: a newer value came
   };
 
   void add(Window& window, const broker::SharedPublication& publication, std::uint32_t& replaced);
+  static bool take_place_of_older(Window& window, const broker::Publication& publication);
   void make_due(Window& window, Instant at);
   void forget_due(Window& window);
   Batch take(Window& window);

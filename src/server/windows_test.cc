@@ -88,6 +88,41 @@ TEST_F(WindowsTest, ForgetsWhenAWindowIsDueThatIsClosedOrEndedEarly) {
   EXPECT_THAT(run(kNow + milliseconds(60)), ElementsAre("a 2"));
 }
 
+// One at random after the other: against a plain list, in which the newest of a key stands last.
+TEST_F(WindowsTest, HoldsTheNewestOfEachKeyInTheOrderOfTheirBirth) {
+  constexpr SubscribeOptions kConflated{.window = milliseconds(50), .conflate = true};
+  windows_.open("a", kConflated);
+  std::mt19937 random(7);
+  for (const unsigned keys : {1u, 2u, 10u, 200u}) {
+    std::vector<std::pair<std::string, std::string>> plain;
+    std::uint32_t expected = 0, replaced = 0;
+    for (int i = 0; i < 1'000; ++i) {
+      // Longer than what a string keeps within itself, and not.
+      const std::string key = std::string(random() % 2 * 30, 'k') + std::to_string(random() % keys);
+      const std::string text = std::to_string(i);
+      expected += static_cast<std::uint32_t>(
+          std::erase_if(plain, [&](const auto& one) { return one.first == key; }));
+      plain.emplace_back(key, "a " + text);
+      replaced += add(message("a", text, key), kNow);
+    }
+    EXPECT_EQ(replaced, expected);
+    std::vector<std::string> left;
+    for (const auto& [key, text] : plain) left.push_back(text);
+    EXPECT_EQ(run(kNow + milliseconds(50)), left);
+  }
+}
+
+// One that is full by its newest values alone ends early.
+TEST_F(WindowsTest, IsNotFullOfValuesThatNewerOnesTookThePlaceOf) {
+  windows_.open("a", {.window = milliseconds(50), .conflate = true});
+  const std::string large(100 * 1024, 'x');
+  for (int i = 0; i < 100; ++i) add(message("a", large, i % 2 == 0 ? "even" : "odd"), kNow);
+  EXPECT_EQ(windows_.next_due(), kNow + milliseconds(50));
+  add(message("a", large, "third"), kNow);
+  EXPECT_EQ(windows_.next_due(), kNow);
+  EXPECT_EQ(run(kNow).size(), 3u);
+}
+
 // What one more message costs where so many windows are due already, in microseconds of this
 // process.
 double cost_among(int count) {
@@ -109,6 +144,28 @@ double cost_among(int count) {
 // Where all were searched, some sixty times as much.
 TEST_F(WindowsTest, TakesAMessageAsFastAmongManyWindowsThatAreDueAsAmongFew) {
   EXPECT_LT(cost_among(16'000), 15 * cost_among(250) + 0.5);
+}
+
+// What a newer value costs in a conflated window of so many keys, the same way.
+double cost_of_newer(unsigned keys) {
+  Windows windows;
+  windows.open("prices", {.window = milliseconds(50), .conflate = true});
+  std::vector<broker::SharedPublication> messages;
+  for (unsigned i = 0; i < keys; ++i) messages.push_back(message("prices", "", std::to_string(i)));
+  windows.add("prices", messages, kNow);
+  std::mt19937 random(7);
+  double least = 1e9;
+  for (int round = 0; round < 3; ++round) {
+    const std::clock_t begin = std::clock();
+    for (int i = 0; i < 8'000; ++i) windows.add("prices", {&messages[random() % keys], 1}, kNow);
+    least = std::min(least, static_cast<double>(std::clock() - begin) / 8'000);
+  }
+  return least;
+}
+
+// Where all keys were compared, some hundred times as much.
+TEST_F(WindowsTest, TakesANewerValueAsFastAmongManyKeysAsAmongFew) {
+  EXPECT_LT(cost_of_newer(4'000), 15 * cost_of_newer(20) + 0.5);
 }
 
 }  // namespace
