@@ -36,7 +36,7 @@ bool cleanse_freed_secrets();
 class Server {
  public:
   explicit Server(Options options);
-  ~Server();  // stops
+  ~Server();  // stop()
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
@@ -49,9 +49,10 @@ class Server {
 
   // Starts the workers and returns when all of them listen. Nothing on success, else what is wrong
   // and what would be right, naming the option. Once, even where it failed (a second call aborts
-  // the program): try again with another Server. Raises the soft limit of descriptors
-  // (RLIMIT_NOFILE) of the process to the hard one, and gives each worker a copy of the descriptor
-  // table: what is opened or closed elsewhere from here on is not so in a callback, see handler.h.
+  // the program): try again with another Server. Sets the soft limit of descriptors
+  // (RLIMIT_NOFILE) of the process to the hard one, or to 2^20, or more where connections_max needs
+  // it, if the hard one is above that; and gives each worker a copy of the descriptor table: what
+  // is opened or closed elsewhere from here on is not so in a callback, see handler.h.
   std::optional<std::string> start();
   // start(), then `ready` (which may print listening()), then waits until SIGTERM or SIGINT,
   // drain(), stop(). Returns at the end, with nothing or with what start() said. Call it from the
@@ -73,15 +74,18 @@ class Server {
   // else waits for it. Called again meanwhile, all are looked at again.
   void review();
   // Reads tls_cert and tls_key again: handshakes from now on use what is there, connections stay as
-  // they are. What is wrong with them leaves the old ones in force and is returned. Any thread.
+  // they are. What is wrong with them leaves the old ones in force and is returned. Any thread,
+  // after start().
   std::optional<std::string> reload_certificates();
-  // Any thread: refuses newcomers and closes the open ones with 1001, evenly over
-  // Options::drain_time.
+  // Refuses newcomers and closes the open ones, with Handler::drain_code (1001 if it says no
+  // other), evenly over Options::drain_time. Any thread, after start(); before it, one that may
+  // start().
   void drain();
   // After drain(): no connection is left. False before it, whoever is there.
   bool is_drained() const;
   std::uint64_t connections() const;
-  // Ends all at once: no close frames. Returns when the workers have ended.
+  // Ends all at once: no close frames. Returns when the workers have ended. One thread, no
+  // callback: there it aborts the program, since it would wait for its own end.
   void stop();
 
   // Any thread, from start() to the destruction of the server.
@@ -98,7 +102,8 @@ class Server {
   bool close(PeerId peer, std::uint16_t code = 1000, std::string_view reason = {});
   // Calls `act` with the peer, on its worker's thread and under the rules of a callback;
   // subscribing somebody from outside is done so. When the peer is gone, `act` is destroyed
-  // uncalled, on the worker's thread or, where false is returned, on this one.
+  // uncalled, on the worker's thread; where false is returned, on this one; and what no worker has
+  // come to when stop() ends it, on the thread that destroys the server.
   bool post(PeerId peer, std::function<void(Peer&)> act);
   // For the admin room: the counters behind all this.
   const server::Cluster& cluster() const { return *cluster_; }

@@ -5,8 +5,8 @@
 #include <array>
 #include <cstddef>
 #include <cstdlib>
-#include <system_error>
-#include <thread>
+
+#include "base/thread.h"
 
 namespace holdfast {
 namespace {
@@ -26,10 +26,10 @@ void empty_thread_cache() {
   const auto free_all = [&blocks] {
     for (void* block : blocks) std::free(block);
   };
-  try {
-    std::thread(free_all).join();
-  } catch (const std::system_error&) {  // no thread to be had: they are kept
-    free_all();
+  if (auto thread = start_thread(free_all)) {
+    thread->join();
+  } else {
+    free_all();  // they are kept
   }
 }
 

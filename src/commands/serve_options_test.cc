@@ -12,6 +12,7 @@
 
 #include "commands/options_file.h"
 #include "commands/serve_options_text.h"
+#include "server/option_bounds.h"
 
 namespace holdfast::commands {
 namespace {
@@ -405,6 +406,27 @@ TEST(ServeOptionsText, HelpAndDocumentationNameEveryOption) {
   }
   std::istringstream lines(help);
   for (std::string line; std::getline(lines, line);) EXPECT_LE(line.size(), 110u) << line;
+}
+
+// What the library checks for programs that were not read off this table.
+TEST(ServeOptions, HaveTheBoundsThatTheLibraryChecks) {
+  std::size_t numbers = 0;
+  for (const OptionRow& row : serve_option_table()) {
+    const auto* quantity = std::get_if<Quantity>(&row.kind);
+    if (quantity == nullptr) continue;
+    ++numbers;
+    SCOPED_TRACE(row.name);
+    std::string name(row.name);
+    std::replace(name.begin(), name.end(), '-', '_');
+    const auto all = server::option_bounds();
+    const auto bounds =
+        std::find_if(all.begin(), all.end(), [&](const auto& one) { return one.name == name; });
+    ASSERT_NE(bounds, all.end());
+    EXPECT_EQ(bounds->least, quantity->least);
+    EXPECT_EQ(bounds->most, quantity->most);
+    EXPECT_EQ(bounds->or_zero, !quantity->zero_word.empty());
+  }
+  EXPECT_EQ(numbers, server::option_bounds().size());
 }
 
 }  // namespace

@@ -1,11 +1,14 @@
 #include "load/load_run.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <optional>
 #include <random>
 #include <thread>
 #include <vector>
 
+#include "base/thread.h"
 #include "load/conductor.h"
 #include "load/odd_crew.h"
 #include "load/report_assembly.h"
@@ -162,10 +165,21 @@ void Run::watch_odd_ones(std::uint32_t index) {
 }
 
 void Run::start_threads() {
-  for (std::uint32_t i = 0; i < workers_.size(); ++i)
-    workers_[i].thread = std::thread([this, i] { work(i); });
+  const auto start = [](auto& member, auto run) {
+    auto thread = start_thread(run);
+    if (thread) {
+      member.thread = std::move(*thread);
+      return;
+    }
+    member.error =
+        Error{fmt::format("workers: the system gives no more threads: {}. Take fewer "
+                          "(--workers), or raise its limit (pids.max, ulimit -u)",
+                          thread.error().message)};
+    member.live.failed.store(true, std::memory_order_release);
+  };
+  for (std::uint32_t i = 0; i < workers_.size(); ++i) start(workers_[i], [this, i] { work(i); });
   for (std::uint32_t i = 0; i < crews_.size(); ++i)
-    crews_[i].thread = std::thread([this, i] { watch_odd_ones(i); });
+    start(crews_[i], [this, i] { watch_odd_ones(i); });
 }
 
 LiveSum Run::look() const {
@@ -203,8 +217,12 @@ void Run::lead() {
 }
 
 void Run::join() {
-  for (auto& worker : workers_) worker.thread.join();
-  for (auto& crew : crews_) crew.thread.join();
+  for (auto& worker : workers_) {
+    if (worker.thread.joinable()) worker.thread.join();
+  }
+  for (auto& crew : crews_) {
+    if (crew.thread.joinable()) crew.thread.join();
+  }
 }
 
 Result<Report> Run::carry_out() {

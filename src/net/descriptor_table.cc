@@ -7,6 +7,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -37,11 +38,12 @@ DescriptorLimit descriptor_limit() {
   return {limit.rlim_cur, limit.rlim_max};
 }
 
-DescriptorLimit raise_descriptor_limit() {
+DescriptorLimit raise_descriptor_limit(std::uint64_t most) {
   rlimit limit{};
   getrlimit(RLIMIT_NOFILE, &limit);
-  if (limit.rlim_cur != limit.rlim_max) {
-    limit.rlim_cur = limit.rlim_max;
+  const rlim_t wanted = std::min<rlim_t>(limit.rlim_max, most);
+  if (limit.rlim_cur != wanted) {
+    limit.rlim_cur = wanted;
     setrlimit(RLIMIT_NOFILE, &limit);
   }
   return descriptor_limit();

@@ -22,7 +22,8 @@ struct DescriptorLimit {
 };
 // RLIMIT_NOFILE of this process.
 DescriptorLimit descriptor_limit();
-// Raises the soft limit to the hard one; returns what is then in force.
-DescriptorLimit raise_descriptor_limit();
+// Sets the soft limit to the hard one, or to `most` where that is less; returns what is then in
+// force.
+DescriptorLimit raise_descriptor_limit(std::uint64_t most = UINT64_MAX);
 
 }  // namespace holdfast::net

@@ -67,7 +67,7 @@ struct LoopOptions {
   std::uint32_t accepts_per_turn_max = 512;
   // What a peer is told that was connected by the kernel when no descriptor was left: a descriptor
   // kept in reserve takes it, answers, and closes it; then the listener rests for 100 ms. So a full
-  // table never makes the loop spin. Static storage.
+  // table never makes the loop spin. Outlives the loop.
   Bytes emergency_answer = {};
   // Bytes taken from one peer in one turn, so that one busy peer cannot starve the others.
   std::uint32_t receive_bytes_per_turn_max = 256 * 1024;
@@ -133,7 +133,7 @@ class Loop {
   virtual Result<Descriptor> listen_shared(Descriptor) {
     return failure("this loop has no shared listeners");
   }
-  // What LoopOptions::emergency_answer is for this listener's peers. Static storage.
+  // What LoopOptions::emergency_answer is for this listener's peers. Outlives the loop.
   virtual void answer_emergencies_with(Descriptor, Bytes) {}
   // Leaves newcomers of a listener to the other threads for that long.
   virtual void rest_listener(Descriptor, Duration) {}

@@ -7,9 +7,12 @@
 #include <future>
 
 #include "base/check.h"
+#include "base/thread.h"
 #include "net/clock.h"
 #include "net/descriptor_table.h"
 #include "net/machine.h"
+
+#include "server/option_bounds.h"
 
 namespace holdfast::server {
 namespace {
@@ -18,14 +21,23 @@ constexpr std::uint32_t kMailboxMax = 65'536;
 constexpr std::uint32_t kAdminConnectionsMax = 256;
 constexpr std::size_t kListenersMax = 255;
 constexpr std::uint64_t kBacklogMax = 65'535;
-// Static storage: the loop sends them when nothing else can be done any more.
-constexpr std::string_view kEmergencyAnswer =
-    "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\nConnection: "
-    "close\r\n\r\n";
-// Where TLS is spoken: a fatal alert, internal_error (RFC 8446 6), which may come before anything
-// was agreed.
+// What the loop says where TLS is spoken and nothing else can be done any more: a fatal alert,
+// internal_error (RFC 8446 6), which may come before anything was agreed. Elsewhere it is
+// emergency_answer().
 constexpr std::array kTlsEmergencyAnswer = {std::byte{21}, std::byte{3}, std::byte{3}, std::byte{0},
                                             std::byte{2},  std::byte{2}, std::byte{80}};
+
+// As the header has it.
+std::string retry_after_seconds(const Options& options) {
+  return std::to_string(std::chrono::ceil<std::chrono::seconds>(options.retry_after).count());
+}
+
+std::string emergency_answer(const Options& options) {
+  return fmt::format(
+      "HTTP/1.1 503 Service Unavailable\r\nRetry-After: {}\r\nContent-Length: 0\r\nConnection: "
+      "close\r\n\r\n",
+      retry_after_seconds(options));
+}
 
 net::Io io_of(IoChoice choice) {
   switch (choice) {
@@ -49,7 +61,10 @@ struct Cluster::Thread {
   std::thread thread;
 };
 
-Cluster::Cluster(Options options) : options_(std::move(options)), started_(net::monotonic_now()) {}
+Cluster::Cluster(Options options)
+    : options_(std::move(options)),
+      emergency_answer_(emergency_answer(options_)),
+      started_(net::monotonic_now()) {}
 Cluster::~Cluster() { stop(); }
 
 WorkerSettings Cluster::worker_settings() const {
@@ -65,16 +80,14 @@ WorkerSettings Cluster::worker_settings() const {
   settings.conflate = options_.queue_full == QueueFullPolicy::kConflate;
   settings.message_rate_max = options_.message_rate_max;
   settings.byte_rate_max = options_.byte_rate_max;
-  settings.retry_after_seconds =
-      std::to_string(std::chrono::ceil<std::chrono::seconds>(options_.retry_after).count());
+  settings.retry_after_seconds = retry_after_seconds(options_);
   settings.http.head_bytes_max = options_.head_bytes_max;
   settings.http.headers_max = options_.headers_max;
   settings.http.body_bytes_max = options_.message_bytes_max;
   settings.session.message_bytes_max = options_.message_bytes_max;
   settings.session.fragments_max = options_.fragments_max;
   settings.deflate_window_bits = static_cast<std::uint8_t>(options_.deflate_window_bits);
-  settings.descriptors =
-      static_cast<std::uint32_t>(std::min<std::uint64_t>(descriptor_limit_, 1u << 30));
+  settings.descriptors = static_cast<std::uint32_t>(sizing_.descriptors);
   settings.connections_max = sizing_.connections_per_worker_max;
   settings.workers = sizing_.workers;
   settings.tls_attached_max = (options_.tls_attached_max + sizing_.workers - 1) / sizing_.workers;
@@ -105,20 +118,22 @@ std::optional<std::string> Cluster::load_tls() {
 }
 
 std::optional<std::string> Cluster::reload_tls() {
+  if (admission_ == nullptr) return "certificates are read by start(), which has not been through";
   auto problem = load_tls();
   (problem ? tls_reload_failures_ : tls_reloads_).fetch_add(1, std::memory_order_relaxed);
   return problem;
 }
 
 std::optional<std::string> Cluster::prepare() {
+  if (auto problem = option_out_of_bounds(options_)) return problem;
   if (auto problem = read_listeners()) return problem;
   if (auto problem = read_trusted_proxies()) return problem;
-  descriptor_limit_ = net::raise_descriptor_limit().soft;
-  const Machine machine{std::max(1u, std::thread::hardware_concurrency()), descriptor_limit_,
-                        net::memory_available()};
+  const Machine machine{std::max(1u, std::thread::hardware_concurrency()),
+                        net::descriptor_limit().hard, net::memory_available()};
   auto sizing = size_up(options_, machine);
   if (!sizing) return sizing.error().message;
   sizing_ = std::move(*sizing);
+  descriptor_limit_ = net::raise_descriptor_limit(sizing_.descriptors).soft;
   if (auto problem = load_tls()) return problem;
   for (const std::string& text : options_.origins) {
     auto origin = protocol::OriginPattern::parse(text);
@@ -128,6 +143,7 @@ std::optional<std::string> Cluster::prepare() {
   admission_ = std::make_unique<Admission>(AdmissionLimits{sizing_.connections_max,
                                                            options_.connections_per_ip_max,
                                                            options_.handshakes_per_second_max});
+  if (drain_asked_.load(std::memory_order_acquire)) admission_->drain();
   admin_admission_ = std::make_unique<Admission>(AdmissionLimits{kAdminConnectionsMax, 0, 0});
 
   const std::size_t admin = options_.admin == "off" ? 0 : 1;
@@ -174,7 +190,14 @@ std::optional<std::string> Cluster::start() {
 
 std::optional<std::string> Cluster::launch(Thread& thread) {
   auto started = thread.started.get_future();
-  thread.thread = std::thread([this, &thread] { run(thread); });
+  auto running = start_thread([this, &thread] { run(thread); });
+  if (!running) {
+    return fmt::format(
+        "workers: the system gives {} threads and no more ({} are wanted): {}. Take "
+        "fewer workers, or raise its limit (pids.max, ulimit -u)",
+        thread.index, threads_.size(), running.error().message);
+  }
+  thread.thread = std::move(*running);
   return started.get();
 }
 
@@ -215,6 +238,13 @@ void Cluster::close_unix_listeners() const {
   }
 }
 
+void Cluster::serve_listener(net::Loop& loop, Worker& worker, net::Descriptor listener,
+                             const ListenerSpec& spec) const {
+  const TlsSource* tls = tls_.of(spec);
+  worker.add_listener(listener, {spec.proxy, spec.is_unix(), deflate_of(spec), tls});
+  if (tls != nullptr) loop.answer_emergencies_with(listener, kTlsEmergencyAnswer);
+}
+
 std::optional<std::string> Cluster::open_listener(const Thread& thread, net::Loop& loop,
                                                   Worker& worker, ListenerSpec& spec) {
   const std::string option =
@@ -238,8 +268,7 @@ std::optional<std::string> Cluster::open_listener(const Thread& thread, net::Loo
   }
   const auto listener = loop.listen(*address, options);
   if (!listener) return fmt::format("{}: {}", option, listener.error().message);
-  worker.add_listener(*listener, {spec.proxy, false, deflate_of(spec), tls_.of(spec)});
-  if (tls_.of(spec) != nullptr) loop.answer_emergencies_with(*listener, kTlsEmergencyAnswer);
+  serve_listener(loop, worker, *listener, spec);
   const auto local = loop.local_address(*listener);
   if (!local) return local.error().message;
   spec.address = local->to_string();
@@ -267,8 +296,7 @@ std::optional<std::string> Cluster::open_listeners(const Thread& thread, net::Lo
       const auto listener = loop.listen_shared(unix_listeners_[i]->take_own());
       if (!listener)
         return fmt::format("listen {}: {}", listeners_[i].address, listener.error().message);
-      worker.add_listener(*listener, {listeners_[i].proxy, true, deflate_of(listeners_[i]),
-                                      tls_.of(listeners_[i])});
+      serve_listener(loop, worker, *listener, listeners_[i]);
     }
     if (thread.index == 0) addresses_.push_back(listeners_[i].address);
   }
@@ -280,7 +308,7 @@ void Cluster::run(Thread& thread) {
     return thread.started.set_value(table.error().message);
   net::LoopOptions loop_options;
   loop_options.io = io_of(options_.io);
-  loop_options.emergency_answer = as_bytes(kEmergencyAnswer);
+  loop_options.emergency_answer = as_bytes(emergency_answer_);
   auto loop = net::make_loop(loop_options, wakers_[thread.index].get());
   if (!loop) return thread.started.set_value("io: " + loop.error().message);
 
@@ -334,6 +362,8 @@ void Cluster::stop() {
   stop_asked_.store(true, std::memory_order_release);
   for (const auto& waker : wakers_) waker->wake();
   for (const auto& thread : threads_) {
+    const bool called_by_a_callback = thread->thread.get_id() == std::this_thread::get_id();
+    CHECK(!called_by_a_callback);  // it would wait for its own end
     if (thread->thread.joinable()) thread->thread.join();
   }
 }

@@ -76,7 +76,7 @@ class Cluster final : public Publisher {
   std::uint64_t tls_reload_failures() const {
     return tls_reload_failures_.load(std::memory_order_relaxed);
   }
-  bool is_draining() const { return admission_ != nullptr && admission_->is_draining(); }
+  bool is_draining() const { return drain_asked_.load(std::memory_order_acquire); }
   std::uint64_t descriptor_limit() const { return descriptor_limit_; }
 
  private:
@@ -94,10 +94,13 @@ class Cluster final : public Publisher {
   std::optional<std::string> open_listeners(const Thread& thread, net::Loop& loop, Worker& worker);
   std::optional<std::string> open_listener(const Thread& thread, net::Loop& loop, Worker& worker,
                                            ListenerSpec& spec);
+  void serve_listener(net::Loop& loop, Worker& worker, net::Descriptor listener,
+                      const ListenerSpec& spec) const;
   DeflateChoice deflate_of(const ListenerSpec& spec) const;
   WorkerSettings worker_settings() const;
 
   Options options_;
+  const std::string emergency_answer_;  // of listeners without TLS
   const Instant started_;
   bool is_started_ = false;
   std::vector<protocol::OriginPattern> origins_;

@@ -4,13 +4,20 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <netinet/in.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <array>
 #include <atomic>
+#include <cerrno>
+#include <cstddef>
+#include <cstdio>
 #include <functional>
 #include <memory>
 #include <string>
@@ -23,6 +30,7 @@ namespace holdfast {
 namespace {
 
 using testing::HasSubstr;
+using testing::Optional;
 
 Options options_of_a_small_one() {
   Options options;
@@ -85,6 +93,44 @@ TEST(Server, IsDrainedOnlyWhenItWasToldToAndNobodyIsLeft) {
   EXPECT_TRUE(server.is_drained());
 }
 
+TEST(Server, DrainsFromItsStartWhereItWasToldToBefore) {
+  Server server(options_of_a_small_one());
+  server.drain();
+  ASSERT_EQ(server.start(), std::nullopt);
+  EXPECT_TRUE(server.is_drained());
+}
+
+TEST(Server, HasNoCertificatesToReadAgainBeforeItsStart) {
+  Options options = options_of_a_small_one();
+  options.tls_cert = options.tls_key = {"/nowhere.pem"};
+  Server server(options);
+  EXPECT_THAT(server.reload_certificates(), Optional(HasSubstr("start()")));
+  EXPECT_THAT(server.start(), Optional(HasSubstr("/nowhere.pem")));
+  EXPECT_THAT(server.reload_certificates(), Optional(HasSubstr("start()")));
+}
+
+// In a child: a filter cannot be taken off. It sees no new thread, as under a limit of them.
+TEST(Server, SaysThatThereAreNoThreadsToBeHad) {
+  const auto start_without_threads = [] {
+    constexpr auto kNumber = static_cast<unsigned>(offsetof(seccomp_data, nr));
+    std::array program = {sock_filter BPF_STMT(BPF_LD | BPF_W | BPF_ABS, kNumber),
+                          sock_filter BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone, 1, 0),
+                          sock_filter BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone3, 0, 1),
+                          sock_filter BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EAGAIN),
+                          sock_filter BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
+    const sock_fprog filter{static_cast<unsigned short>(program.size()), program.data()};
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+        prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) != 0)
+      _exit(2);
+    Server server(options_of_a_small_one());
+    const auto problem = server.start();
+    std::fprintf(stderr, "%s\n", problem.value_or("it started").c_str());
+    _exit(problem ? 0 : 1);
+  };
+  EXPECT_EXIT(start_without_threads(), testing::ExitedWithCode(0),
+              "workers: the system gives 0 threads and no more \\(1 are wanted\\)");
+}
+
 TEST(Server, CallbacksHaveADescriptorTableOfTheirOwn) {
   std::array<int, 2> before, after;
   ASSERT_EQ(::pipe2(before.data(), O_CLOEXEC), 0);
@@ -122,6 +168,19 @@ TEST(ServerDeathTest, StartsOnce) {
         if (server.start()) server.start();
       },
       "CHECK failed: !is_started_");
+}
+
+TEST(ServerDeathTest, IsNotStoppedByACallback) {
+  EXPECT_DEATH(
+      {
+        Server server(options_of_a_small_one());
+        server.route("/", std::make_shared<Answers>([&server] {
+                       server.stop();
+                       return "";
+                     }));
+        if (!server.start()) ask(server);
+      },
+      "CHECK failed: !called_by_a_callback");
 }
 
 TEST(ServerDeathTest, TakesNoPathOnceItHasStarted) {

@@ -11,6 +11,8 @@ namespace holdfast::server {
 namespace {
 
 constexpr std::uint32_t kWorkersMax = 1024;
+// Numbers of descriptors are ints; the kernel's own bound (fs.nr_open) is little more.
+constexpr std::uint64_t kDescriptorsMax = 1u << 30;
 // A worker's descriptors that are not peers: epoll, ring, listeners, log, reserve, and peers that
 // are being refused.
 constexpr std::uint64_t kOwnDescriptors = 128;
@@ -24,9 +26,12 @@ std::uint64_t dependable_share(std::uint64_t descriptors) {
 
 Result<Sizing> size_up(const Options& options, const Machine& machine) {
   // Every worker's waker is in every worker's table.
+  const auto own = [&](std::uint64_t workers) {
+    return kOwnDescriptors + workers + options.listen.size();
+  };
+  const std::uint64_t hard = std::min(machine.descriptors_hard, kDescriptorsMax);
   const auto room = [&](std::uint64_t workers) {
-    const std::uint64_t own = kOwnDescriptors + workers + options.listen.size();
-    return machine.descriptors_hard > own + 16 ? machine.descriptors_hard - own : 16;
+    return hard > own(workers) + 16 ? hard - own(workers) : 16;
   };
   Sizing sizing{};
   const std::uint64_t by_memory =
@@ -43,8 +48,6 @@ Result<Sizing> size_up(const Options& options, const Machine& machine) {
   const std::uint64_t reachable =
       workers == 1 ? room(1) : workers * dependable_share(room(workers));
   sizing.workers = static_cast<std::uint32_t>(workers);
-  sizing.connections_per_worker_max =
-      static_cast<std::uint32_t>(std::min<std::uint64_t>(room(workers), 1u << 30));
   sizing.connections_max =
       options.connections_max == 0 ? std::min(reachable, by_memory) : options.connections_max;
   if (sizing.connections_max > reachable) {
@@ -71,6 +74,11 @@ Result<Sizing> size_up(const Options& options, const Machine& machine) {
         format_bytes(static_cast<double>(machine.memory_available)), format_count(by_memory));
     sizing.warnings.push_back(why);
   }
+  // It may fall to one worker to hold all.
+  sizing.descriptors =
+      std::min(hard, std::max(kDescriptorsEnough, sizing.connections_max + own(workers)));
+  sizing.connections_per_worker_max =
+      static_cast<std::uint32_t>(std::min(room(workers), sizing.descriptors));
   return sizing;
 }
 

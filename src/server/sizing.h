@@ -21,8 +21,14 @@ struct Sizing {
   std::uint32_t workers;
   std::uint64_t connections_max;
   std::uint32_t connections_per_worker_max;  // what its descriptors allow
+  std::uint64_t descriptors;                 // that a worker's table is made for
   std::vector<std::string> warnings;
 };
+
+// A worker's tables have a row for each descriptor that it may get. Where the limit is far above
+// what is needed (a container's may be 2^30), so many are enough: the kernel gives the lowest free
+// number.
+inline constexpr std::uint64_t kDescriptorsEnough = 1u << 20;
 
 // Kernel memory of one established TCP socket with epoll (3.8 KB) and Holdfast's own, with a fifth
 // for what comes and goes.

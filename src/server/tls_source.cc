@@ -169,6 +169,12 @@ Result<protocol::TlsContexts> TlsSources::make(const Options& options, const Kin
 std::optional<std::string> TlsSources::load(const Options& options,
                                             std::span<const ListenerSpec> listeners,
                                             std::size_t workers, std::int64_t unix_seconds) {
+  return loads_.run([&] { return read(options, listeners, workers, unix_seconds); });
+}
+
+std::optional<std::string> TlsSources::read(const Options& options,
+                                            std::span<const ListenerSpec> listeners,
+                                            std::size_t workers, std::int64_t unix_seconds) {
   if (auto problem = check(options, listeners)) return problem;
   const bool is_first = tickets_ == nullptr;
   if (is_first) {

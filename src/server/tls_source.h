@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "base/one_at_a_time.h"
 #include "base/shared_value.h"
 #include "holdfast/options.h"
 #include "protocol/tls_context.h"
@@ -45,7 +46,7 @@ class TlsSources {
   // an error, which names the option and the file, leaves the old in force. Again, a certificate
   // that has ended (by `unix_seconds`) is such an error, unless the old one has too. `workers`: who
   // does handshakes, each on its own thread. The first time before others know of this; then any
-  // thread.
+  // thread, one after the other: what is in force is what the last of them to begin has read.
   std::optional<std::string> load(const Options& options, std::span<const ListenerSpec> listeners,
                                   std::size_t workers, std::int64_t unix_seconds);
 
@@ -76,9 +77,12 @@ class TlsSources {
   static Kind kind_of(const Options& options, const ListenerSpec& spec);
   static bool speaks_tls(const Options& options, const ListenerSpec& spec);
   std::optional<std::string> check(const Options& options, std::span<const ListenerSpec> listeners);
+  std::optional<std::string> read(const Options& options, std::span<const ListenerSpec> listeners,
+                                  std::size_t workers, std::int64_t unix_seconds);
   Result<protocol::TlsContexts> make(const Options& options, const Kind& kind,
                                      std::size_t workers) const;
 
+  OneAtATime loads_;
   Options options_;
   std::shared_ptr<protocol::TlsTickets> tickets_;
   std::vector<Entry> entries_;
