@@ -11,28 +11,26 @@ char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) :
 // RFC 9110 5.6.3: optional white space is spaces and tabs.
 constexpr std::string_view kWhiteSpace = " \t";
 
+using CharacterSet = std::array<bool, 256>;
+
+constexpr CharacterSet letters_digits_and(std::string_view marks) {
+  CharacterSet set{};
+  for (int c = '0'; c <= '9'; ++c) set[static_cast<std::size_t>(c)] = true;
+  for (int c = 'A'; c <= 'Z'; ++c) set[static_cast<std::size_t>(c)] = true;
+  for (int c = 'a'; c <= 'z'; ++c) set[static_cast<std::size_t>(c)] = true;
+  for (const char c : marks) set[static_cast<unsigned char>(c)] = true;
+  return set;
+}
+
 // RFC 9110 5.6.2: tchar.
-constexpr std::array<bool, 256> kTokenCharacters = [] {
-  std::array<bool, 256> is_token{};
-  for (int c = '0'; c <= '9'; ++c) is_token[static_cast<std::size_t>(c)] = true;
-  for (int c = 'A'; c <= 'Z'; ++c) is_token[static_cast<std::size_t>(c)] = true;
-  for (int c = 'a'; c <= 'z'; ++c) is_token[static_cast<std::size_t>(c)] = true;
-  for (const char c : std::string_view("!#$%&'*+-.^_`|~")) {
-    is_token[static_cast<unsigned char>(c)] = true;
-  }
-  return is_token;
-}();
-
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
-bool is_letter(char c) { return lower(c) >= 'a' && lower(c) <= 'z'; }
-
+constexpr CharacterSet kTokenCharacters = letters_digits_and("!#$%&'*+-.^_`|~");
 // RFC 3986 3.2.2: a registered name has unreserved characters, sub-delimiters and what is
 // percent-encoded.
-constexpr std::string_view kNameMarks = "-._~!$&'()*+,;=%";
+constexpr CharacterSet kNameCharacters = letters_digits_and("-._~!$&'()*+,;=%");
 
-bool is_name_character(char c) {
-  return is_digit(c) || is_letter(c) || kNameMarks.find(c) != std::string_view::npos;
-}
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
+
+bool is_name_character(char c) { return kNameCharacters[static_cast<unsigned char>(c)]; }
 
 bool is_value_character(char c) {
   const auto byte = static_cast<unsigned char>(c);
