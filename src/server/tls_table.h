@@ -50,9 +50,16 @@ class TlsTable {
   std::deque<int> waiting;         // for their handshake; those that left are still listed
   // Handshakes under way: since when each waits for its client.
   std::map<int, Instant> shaking;
+  // Of those, whose next words came when the turn had gone on with enough of them, in their order;
+  // and the words, as long as they are there.
+  std::deque<int> put_off;
+  std::map<int, std::vector<std::byte>> put_off_words;
   std::uint32_t begun_in_turn = 0;
-  std::uint32_t begun = 0;  // since memory was given back,
-  Instant given_back{};     // which was then
+  std::uint32_t steps_in_turn = 0;  // flights of ours, and handshakes that ended well or not
+  std::uint32_t begun = 0;          // since memory was given back,
+  Instant given_back{};             // which was then
+  std::uint32_t told = 0;           // over a limit, and let in to hear so, in the second
+  Instant told_since{};             // that began then
 
  private:
   protocol::TlsCodec& row(int descriptor) {

@@ -226,7 +226,7 @@ Instant Worker::next_due() const {
     due = std::min(due, pong_due + kPongSlack);
   if (review_cursor_) due = loop_.now();
   if (draining_ && !is_empty()) due = std::min(due, loop_.now() + kDrainStep);
-  if (tls_ != nullptr && !tls_->waiting.empty()) due = std::min(due, handshake_due());
+  if (tls_ != nullptr) due = std::min(due, handshake_due());
   return due;
 }
 

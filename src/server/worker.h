@@ -178,6 +178,8 @@ class Worker final : public Publisher, private topics::TopicListener {
   void take_ciphertext(int descriptor, Connection& connection, MutableBytes bytes);
   void open_records(int descriptor, Connection& connection, MutableBytes bytes);
   void begin_handshake(int descriptor, Connection& connection, MutableBytes bytes);
+  void go_on(int descriptor, Connection& connection, MutableBytes bytes);
+  void go_on_with_those_put_off();
   void begin_waiting();
   bool may_begin_handshake() const;
   Instant handshake_due() const;

@@ -11,8 +11,12 @@ namespace {
 // One under way costs 44 KiB in OpenSSL: so many of them, 22 MiB. The others wait in their order,
 // each with its first flight alone.
 constexpr std::uint32_t kShakingMax = 512;
-// One costs 0.2 ms: so many in a turn let established peers wait no longer than some 5 ms.
+// A flight of ours costs 0.2 ms (ECDSA): so many in a turn let established peers wait no longer
+// than some 5 ms.
 constexpr std::uint32_t kBegunInTurnMax = 24;
+constexpr std::uint32_t kStepsInTurnMax = 24;
+// The longest flight of a client, with a chain of certificates, and what may come right behind it.
+constexpr std::size_t kPutOffBytesMax = 128 * 1024;
 // Where somebody waits for its place, one that has not answered for so long has no place any more:
 // that is ten round trips over any line. Else so many that never answer would shut all others out
 // for as long as a handshake may take.
@@ -21,6 +25,21 @@ constexpr Duration kStalledAfter = std::chrono::seconds(2);
 constexpr std::size_t kWaitingBytesMax = 16 * 1024;
 // Sealed at once of what waits for a slow reader.
 constexpr std::uint64_t kFrontBytes = 64 * 1024;
+// Who is over a limit can be told why behind a handshake alone, which is what the limit is there to
+// spare. So few of them cost less than a hundredth of this worker's time, with RSA too; and they
+// take few of the places.
+constexpr std::uint32_t kToldInASecondMax = 16;
+constexpr std::size_t kShakingMaxToTell = 64;
+
+// Whether one that is over a limit may shake hands to be told so. Nobody else waits for it.
+bool may_tell(TlsTable& tls, Instant now) {
+  if (!tls.waiting.empty() || tls.shaking.size() >= kShakingMaxToTell) return false;
+  if (now - tls.told_since >= std::chrono::seconds(1)) {
+    tls.told_since = now;
+    tls.told = 0;
+  }
+  return tls.told < kToldInASecondMax;
+}
 
 }  // namespace
 
@@ -44,7 +63,15 @@ void Worker::take_ciphertext(int descriptor, Connection& connection, MutableByte
     return take_proxy_header(descriptor, connection, bytes);
   if (connection.state == State::kFree || connection.state == State::kLingering) return;
   protocol::TlsCodec& codec = (*tls_)[descriptor];
-  if (codec.is_begun()) return open_records(descriptor, connection, bytes);
+  if (codec.is_begun()) return go_on(descriptor, connection, bytes);
+  if (connection.has(Connection::kRefuse)) {
+    if (!may_begin_handshake() || !may_tell(*tls_, loop_.now())) {
+      codec.wait({});  // it is alerted, as one that waited in vain
+      return fail_tls(descriptor, connection, protocol::TlsAlert::kInternalError);
+    }
+    ++tls_->told;
+    return begin_handshake(descriptor, connection, bytes);
+  }
   if (!codec.is_waiting() && may_begin_handshake() && tls_->waiting.empty())
     return begin_handshake(descriptor, connection, bytes);
   if (!codec.is_waiting()) {
@@ -57,7 +84,8 @@ void Worker::take_ciphertext(int descriptor, Connection& connection, MutableByte
 }
 
 bool Worker::may_begin_handshake() const {
-  return tls_->shaking.size() < kShakingMax && tls_->begun_in_turn < kBegunInTurnMax;
+  return tls_->shaking.size() < kShakingMax && tls_->begun_in_turn < kBegunInTurnMax &&
+         tls_->steps_in_turn < kStepsInTurnMax;
 }
 
 void Worker::begin_handshake(int descriptor, Connection& connection, MutableBytes bytes) {
@@ -77,10 +105,37 @@ const ClientCertificate* Worker::client_certificate(int descriptor) const {
   return table_[descriptor].tls ? (*tls_)[descriptor].client_certificate() : nullptr;
 }
 
+// Established peers' words are taken at once, those of a handshake in their turn.
+void Worker::go_on(int descriptor, Connection& connection, MutableBytes bytes) {
+  const bool in_time = tls_->put_off.empty() && tls_->steps_in_turn < kStepsInTurnMax;
+  if (in_time || !(*tls_)[descriptor].is_shaking_hands())
+    return open_records(descriptor, connection, bytes);
+  const auto [entry, is_first] = tls_->put_off_words.try_emplace(descriptor);
+  if (is_first) tls_->put_off.push_back(descriptor);
+  std::vector<std::byte>& words = entry->second;
+  words.insert(words.end(), bytes.begin(), bytes.end());
+  tls_->shaking[descriptor] = loop_.now();  // it waits for us
+  if (words.size() > kPutOffBytesMax)
+    fail_tls(descriptor, connection, protocol::TlsAlert::kHandshakeFailure);
+}
+
+void Worker::go_on_with_those_put_off() {
+  while (!tls_->put_off.empty() && tls_->steps_in_turn < kStepsInTurnMax) {
+    const int descriptor = tls_->put_off.front();
+    tls_->put_off.pop_front();
+    const auto words = tls_->put_off_words.extract(descriptor);
+    Connection& connection = table_[descriptor];
+    if (words.empty() || connection.state == State::kLingering) continue;
+    open_records(descriptor, connection, words.mapped());
+  }
+}
+
 // After everything else that this turn brought.
 void Worker::begin_waiting() {
   if (tls_ == nullptr) return;
-  while (!tls_->waiting.empty() && tls_->begun_in_turn < kBegunInTurnMax) {
+  go_on_with_those_put_off();
+  while (!tls_->waiting.empty() && tls_->begun_in_turn < kBegunInTurnMax &&
+         tls_->steps_in_turn < kStepsInTurnMax) {
     const int descriptor = tls_->waiting.front();
     Connection& connection = table_[descriptor];
     const bool still_waits =
@@ -91,11 +146,13 @@ void Worker::begin_waiting() {
     std::vector<std::byte> bytes = (*tls_)[descriptor].take_waiting();
     begin_handshake(descriptor, connection, bytes);
   }
-  tls_->begun_in_turn = 0;
+  tls_->begun_in_turn = tls_->steps_in_turn = 0;
 }
 
-// When one of those that wait may begin.
+// When one of those that wait may begin, or one that was put off go on.
 Instant Worker::handshake_due() const {
+  if (!tls_->put_off.empty()) return loop_.now();
+  if (tls_->waiting.empty()) return kNever;
   if (may_begin_handshake() || tls_->shaking.empty()) return loop_.now();
   return longest_stalled()->second + kStalledAfter;
 }
@@ -133,10 +190,13 @@ void Worker::open_records(int descriptor, Connection& connection, MutableBytes b
         return;
       case Kind::kNothing:
         // Our flight goes out: from now on it is the client's turn.
-        if (codec.is_shaking_hands() && codec.has_something_to_say())
+        if (codec.is_shaking_hands() && codec.has_something_to_say()) {
           tls_->shaking[descriptor] = loop_.now();
+          ++tls_->steps_in_turn;
+        }
         break;
       case Kind::kEstablished:
+        ++tls_->steps_in_turn;
         has_newcomers_ = true;
         if (!note_established(descriptor, codec, opened.resumed))
           return fail_tls(descriptor, connection, protocol::TlsAlert::kCloseNotify);
@@ -153,6 +213,7 @@ void Worker::open_records(int descriptor, Connection& connection, MutableBytes b
         counters_.tls_failed.add();
         return peer_gone(descriptor, connection, ECONNABORTED);
       case Kind::kFailed:
+        ++tls_->steps_in_turn;
         if (codec.handshake() != nullptr && codec.handshake()->was_too_old())
           counters_.tls_old_refused.add();
         return fail_tls(descriptor, connection, opened.alert);
@@ -273,6 +334,7 @@ void Worker::say_last_word(int descriptor) {
 void Worker::forget_tls(int descriptor) {
   protocol::TlsCodec& codec = (*tls_)[descriptor];
   tls_->shaking.erase(descriptor);
+  tls_->put_off_words.erase(descriptor);
   if (codec.is_attached()) counters_.tls_held.subtract();
   codec.end(tls_->engine);
 }

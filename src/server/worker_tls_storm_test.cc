@@ -104,6 +104,101 @@ void fill(FakeLoop& loop, Worker& worker, std::string_view word) {
   for (int turn = 0; turn < kAtOnce / 24 + 2; ++turn) worker.turn();
 }
 
+TEST_P(WorkerTlsStorm, SparesItselfTheHandshakesOfThoseThatAreOverALimit) {
+  constexpr std::uint64_t kTold = 16;  // in a second
+  admission_.emplace(AdmissionLimits{1500, 0, 1});
+  const auto come = [&](int first) {
+    for (int descriptor = first; descriptor < first + 100; ++descriptor) {
+      connect(descriptor);
+      give(descriptor);
+    }
+    for (int turn = 0; turn < 5; ++turn) {
+      worker_->turn();
+      for (int descriptor = first; descriptor < first + 100; ++descriptor) {
+        if (loop_.shut.contains(descriptor) || loop_.sent[descriptor].empty()) continue;
+        take(descriptor);
+        give(descriptor);
+      }
+    }
+  };
+  come(100);
+  const std::uint64_t established = counters_.tls_established.read();
+  EXPECT_LE(established, 1 + kTold);
+  EXPECT_GT(established, 1u) << "some are told why";
+  EXPECT_EQ(counters_.of(Refusal::kRate).read(), 99u);
+  EXPECT_EQ(counters_.tls_failed.read(), 100 - established);
+  EXPECT_EQ(loop_.sent[199], alert(protocol::TlsAlert::kInternalError));
+  EXPECT_EQ(loop_.shut.size(), 100 - established);
+  clients_[101]->write(upgrade_request("/echo"));
+  give(101);
+  worker_->turn();
+  EXPECT_EQ(take(101).substr(0, 12), "HTTP/1.1 503");
+  come(300);
+  EXPECT_EQ(counters_.tls_established.read(), established) << "none more in the same second";
+  loop_.advance(seconds(1));
+  come(500);
+  EXPECT_EQ(counters_.tls_established.read(), 2 * established);
+}
+
+TEST_P(WorkerTlsStorm, TellsNobodyThatIsOverALimitWhileOthersWaitOrPlacesAreFew) {
+  SslEnd& silent = connect(99);
+  const auto hello = silent.output();
+  for (int descriptor = 100; descriptor < 164; ++descriptor) {
+    loop_.accept(descriptor, kListener);
+    loop_.receive(descriptor, as_text(hello));
+  }
+  for (int turn = 0; turn < 4; ++turn) worker_->turn();
+  admission_.emplace(AdmissionLimits{1500, 0, 1});
+  open(6);
+  connect(7);
+  give(7);
+  worker_->turn();
+  EXPECT_EQ(loop_.sent[7], alert(protocol::TlsAlert::kInternalError));
+}
+
+// One byte begins a handshake; the rest of the hello is what costs.
+TEST_P(WorkerTlsStorm, GoesOnWithNoMoreHandshakesInATurnThanItBegins) {
+  constexpr int kMany = 300, kInATurn = 24;
+  open(6);
+  std::map<int, std::vector<std::byte>> hellos;
+  for (int descriptor = 100; descriptor < 100 + kMany; ++descriptor) {
+    hellos[descriptor] = connect(descriptor).output();
+    loop_.receive(descriptor, as_text(Bytes(hellos[descriptor]).first(1)));
+  }
+  for (int turn = 0; turn < kMany / kInATurn + 2; ++turn) worker_->turn();
+  for (const auto& [descriptor, hello] : hellos) {
+    // In two pieces, which must stay in their order.
+    loop_.receive(descriptor, as_text(Bytes(hello).subspan(1, 50)));
+    loop_.receive(descriptor, as_text(Bytes(hello).subspan(51)));
+  }
+  clients_[6]->write(frame("there?"));
+  give(6);
+  int answered = 0;
+  const auto count = [&] {
+    const int before = std::exchange(answered, 0);
+    for (const auto& [descriptor, hello] : hellos) answered += !loop_.sent[descriptor].empty();
+    return answered - before;
+  };
+  worker_->turn();
+  EXPECT_EQ(take(6), "\x82\x06there?");
+  EXPECT_LE(count(), kInATurn);
+  loop_.end(100 + kMany - 1);  // it does not wait for its turn
+  while (answered < kMany - 1) {
+    ASSERT_LE(worker_->next_due(), loop_.now());
+    worker_->turn();
+    const int more = count();
+    ASSERT_GT(more, 0);
+    EXPECT_LE(more, kInATurn);
+  }
+  for (const auto& [descriptor, hello] : hellos) {
+    if (descriptor < 100 + kMany - 1) take(descriptor);
+  }
+  for (int descriptor = 100; descriptor < 100 + kMany - 1; ++descriptor) give(descriptor);
+  for (int turn = 0; turn < kMany / kInATurn + 2; ++turn) worker_->turn();
+  EXPECT_EQ(counters_.tls_established.read(), static_cast<std::uint64_t>(kMany));
+  EXPECT_EQ(counters_.tls_failed.read(), 0u);
+}
+
 TEST_P(WorkerTlsStorm, LetsThoseGoThatDoNotAnswerAsSoonAsOthersWait) {
   SslEnd& silent = connect(99);
   const auto hello = silent.output();

@@ -91,6 +91,7 @@ class Peer {
   void check_tls_end() const;
   bool may_be_too_old() const;
   bool may_be_too_late() const;
+  bool may_be_over_limit() const;
 
   // peer_hears.cc
   void hear(std::string bytes);

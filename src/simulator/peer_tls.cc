@@ -87,6 +87,11 @@ bool Peer::may_be_too_late() const {
   return !tls_->has_heard() && age >= world_.scenario.settings.handshake_timeout;
 }
 
+// That costs no handshake: for want of one, it is told so in few words.
+bool Peer::may_be_over_limit() const {
+  return !tls_->has_heard() && tls_->reason().ends_with("alert internal error");
+}
+
 void Peer::hear_tls_end() {
   switch (tls_->state()) {
     case TlsEnd::State::kShaking:
@@ -97,7 +102,7 @@ void Peer::hear_tls_end() {
       if (tls_->has_more()) return fail("records behind close_notify (RFC 8446 6.1)");
       return;
     case TlsEnd::State::kFailed:
-      if (!is_guilty_ && !may_be_too_old() && !may_be_too_late())
+      if (!is_guilty_ && !may_be_too_old() && !may_be_too_late() && !may_be_over_limit())
         return fail(fmt::format("TLS: {}", tls_->reason()));
       stage_ = Stage::kOver;
       said_end_ = true;
