@@ -580,6 +580,23 @@ class ClientCertificates : public testing::Test {
     CHECK(SSL_CTX_use_PrivateKey(clients.get(), one.key.get()) == 1);
     return clients;
   }
+  // Our authority's list of those, as PEM, which is good for so many seconds.
+  static std::string revocations(std::vector<const Identity*> revoked, long seconds) {
+    const CrlPointer list(X509_CRL_new());
+    X509_CRL_set_version(list.get(), 1);
+    X509_CRL_set_issuer_name(list.get(), X509_get_subject_name(authority().certificate.get()));
+    const TimePointer now(X509_gmtime_adj(nullptr, -60)), next(X509_gmtime_adj(nullptr, seconds));
+    X509_CRL_set1_lastUpdate(list.get(), now.get());
+    X509_CRL_set1_nextUpdate(list.get(), next.get());
+    for (const Identity* one : revoked) {
+      X509_REVOKED* entry = X509_REVOKED_new();
+      X509_REVOKED_set_serialNumber(entry, X509_get_serialNumber(one->certificate.get()));
+      X509_REVOKED_set_revocationDate(entry, now.get());
+      X509_CRL_add0_revoked(list.get(), entry);
+    }
+    CHECK(X509_CRL_sign(list.get(), authority().key.get(), EVP_sha256()) > 0);
+    return pem_text([&](BIO* bio) { PEM_write_bio_X509_CRL(bio, list.get()); });
+  }
   const Identity alice_{"alice", false, &authority()};
 };
 
@@ -679,31 +696,57 @@ TEST_F(ClientCertificates, EndWithTheirDateThoughTheTicketLivesOn) {
   EXPECT_FALSE(come_again());
 }
 
+// Those above them, and the lists of what was revoked.
+TEST_F(ClientCertificates, EndWithWhatTheyStandOnThoughTheTicketLivesOn) {
+  Identity between("between", false, &authority(), 2);
+  between.extend(NID_basic_constraints, "critical,CA:TRUE");
+  CHECK(X509_sign(between.certificate.get(), authority().key.get(), EVP_sha256()) > 0);
+  const Identity dave("dave", false, &between);
+  const auto daves = client_with(dave), alices = client_with(alice_);
+  CHECK(SSL_CTX_add1_chain_cert(daves.get(), between.certificate.get()) == 1);
+  const auto brief = TlsContext::make(
+      {.identities = {identity_of(localhost())},
+       .client_certificates = TlsClientCertificates::kRequired,
+       .client_authorities_pem = authority().certificate_pem() + revocations({}, 2)});
+  ASSERT_TRUE(brief);
+  struct Case {
+    SSL_CTX* clients;
+    std::shared_ptr<const TlsContext> context;
+    SslSessionPointer session = nullptr;
+    // In, and resumed.
+    std::pair<bool, bool> come() {
+      Pair pair(clients, context);
+      if (session != nullptr) SSL_set_session(pair.client.ssl(), session.get());
+      pair.run();
+      const std::pair outcome(pair.codec.is_established(), pair.was_resumed);
+      if (outcome.first) {
+        expect_talk(pair);
+        session.reset(SSL_get1_session(pair.client.ssl()));
+        SSL_shutdown(pair.client.ssl());
+      }
+      ERR_clear_error();
+      return outcome;
+    }
+  };
+  Case cases[] = {{daves.get(), server(TlsClientCertificates::kRequired)}, {alices.get(), *brief}};
+  for (Case& one : cases) {
+    EXPECT_EQ(one.come(), std::pair(true, false));
+    EXPECT_EQ(one.come(), std::pair(true, true));
+  }
+  std::this_thread::sleep_for(std::chrono::milliseconds(1000));
+  for (Case& one : cases) EXPECT_EQ(one.come(), std::pair(true, true)) << "the next one's ticket";
+  std::this_thread::sleep_for(std::chrono::milliseconds(2200));
+  for (Case& one : cases) EXPECT_EQ(one.come(), std::pair(false, false));
+}
+
 TEST_F(ClientCertificates, ThatWereRevokedAreRefused) {
   Identity bob("bob", false, &authority());
   ASN1_INTEGER_set(X509_get_serialNumber(bob.certificate.get()), 7);
   CHECK(X509_sign(bob.certificate.get(), authority().key.get(), EVP_sha256()) > 0);
-  const CrlPointer list(X509_CRL_new());
-  X509_CRL_set_version(list.get(), 1);
-  X509_CRL_set_issuer_name(list.get(), X509_get_subject_name(authority().certificate.get()));
-  const TimePointer now(X509_gmtime_adj(nullptr, -60)), next(X509_gmtime_adj(nullptr, 3600));
-  X509_CRL_set1_lastUpdate(list.get(), now.get());
-  X509_CRL_set1_nextUpdate(list.get(), next.get());
-  X509_REVOKED* entry = X509_REVOKED_new();
-  X509_REVOKED_set_serialNumber(entry, X509_get_serialNumber(bob.certificate.get()));
-  X509_REVOKED_set_revocationDate(entry, now.get());
-  X509_CRL_add0_revoked(list.get(), entry);
-  CHECK(X509_CRL_sign(list.get(), authority().key.get(), EVP_sha256()) > 0);
-  BIO* bio = BIO_new(BIO_s_mem());
-  PEM_write_bio_X509_CRL(bio, list.get());
-  char* data = nullptr;
-  const auto size = BIO_get_mem_data(bio, &data);
-  const std::string pem(data, static_cast<std::size_t>(size));
-  BIO_free(bio);
-  const auto context =
-      TlsContext::make({.identities = {identity_of(localhost())},
-                        .client_certificates = TlsClientCertificates::kRequired,
-                        .client_authorities_pem = authority().certificate_pem() + pem});
+  const auto context = TlsContext::make(
+      {.identities = {identity_of(localhost())},
+       .client_certificates = TlsClientCertificates::kRequired,
+       .client_authorities_pem = authority().certificate_pem() + revocations({&bob}, 3600)});
   ASSERT_TRUE(context);
   const auto alices = client_with(alice_), bobs = client_with(bob);
   Pair taken(alices.get(), *context), refused(bobs.get(), *context);

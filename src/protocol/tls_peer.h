@@ -62,6 +62,18 @@ inline TlsSecret secret_of_hex(std::string_view hex) {
   return secret;
 }
 
+// What `write` writes to a BIO.
+template <class Write>
+std::string pem_text(Write write) {
+  BIO* bio = BIO_new(BIO_s_mem());
+  write(bio);
+  char* data = nullptr;
+  const auto size = BIO_get_mem_data(bio, &data);
+  std::string text(data, static_cast<std::size_t>(size));
+  BIO_free(bio);
+  return text;
+}
+
 // A certificate for P-256, or for RSA when `rsa`. It signs itself, as an authority may, or another
 // signs it.
 struct Identity {
@@ -98,18 +110,6 @@ struct Identity {
     return pem_text([&](BIO* bio) {
       PEM_write_bio_PrivateKey(bio, key.get(), nullptr, nullptr, 0, nullptr, nullptr);
     });
-  }
-
- private:
-  template <class Write>
-  static std::string pem_text(Write write) {
-    BIO* bio = BIO_new(BIO_s_mem());
-    write(bio);
-    char* data = nullptr;
-    const auto size = BIO_get_mem_data(bio, &data);
-    std::string text(data, static_cast<std::size_t>(size));
-    BIO_free(bio);
-    return text;
   }
 };
 

@@ -8,15 +8,21 @@
 #include <openssl/rand.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
+#include <openssl/x509_vfy.h>
 
 #include <algorithm>
 #include <cstring>
+#include <memory>
 #include <string>
 
 #include "base/check.h"
 
 namespace holdfast::protocol {
 namespace {
+
+struct FreeTime {
+  void operator()(ASN1_GENERALIZEDTIME* time) const { ASN1_GENERALIZEDTIME_free(time); }
+};
 
 constexpr int kRefused = 0, kGood = 1, kGoodButOld = 2;  // SSL_CTX_set_tlsext_ticket_key_evp_cb(3)
 
@@ -73,14 +79,61 @@ int seal_or_open(SSL* ssl, unsigned char* name, unsigned char* iv, EVP_CIPHER_CT
   return key == keys->begin() ? kGood : kGoodButOld;
 }
 
+using TimePointer = std::unique_ptr<ASN1_GENERALIZEDTIME, FreeTime>;
+
+void take_earlier(TimePointer& end, const ASN1_TIME* other) {
+  if (other == nullptr || (end != nullptr && ASN1_TIME_compare(other, end.get()) >= 0)) return;
+  end.reset(ASN1_TIME_to_generalizedtime(other, nullptr));
+}
+
+// When the first of those ends by which a client's certificate was found good: it, those above it,
+// and the lists of what they revoked. Null: never.
+TimePointer end_of_trust(SSL* ssl) {
+  TimePointer end;
+  const STACK_OF(X509)* chain = SSL_get0_verified_chain(ssl);
+  const X509_STORE* store = SSL_CTX_get_cert_store(SSL_get_SSL_CTX(ssl));
+  const STACK_OF(X509_OBJECT)* objects = X509_STORE_get0_objects(store);
+  for (int i = 0; i < sk_X509_num(chain); ++i) {
+    const X509* certificate = sk_X509_value(chain, i);
+    take_earlier(end, X509_get0_notAfter(certificate));
+    for (int j = 0; j < sk_X509_OBJECT_num(objects); ++j) {
+      const X509_CRL* list = X509_OBJECT_get0_X509_CRL(sk_X509_OBJECT_value(objects, j));
+      if (list != nullptr &&
+          X509_NAME_cmp(X509_CRL_get_issuer(list), X509_get_issuer_name(certificate)) == 0)
+        take_earlier(end, X509_CRL_get0_nextUpdate(list));
+    }
+  }
+  return end;
+}
+
+// The ticket of one that showed a certificate says until when it is good, as text; those that
+// follow it take that over.
+int note_end_of_trust(SSL* ssl, void*) {
+  SSL_SESSION* session = SSL_get_session(ssl);
+  if (SSL_session_reused(ssl) != 0 || SSL_SESSION_get0_peer(session) == nullptr) return 1;
+  const TimePointer end = end_of_trust(ssl);
+  return end == nullptr ? 1
+                        : SSL_SESSION_set1_ticket_appdata(session, ASN1_STRING_get0_data(end.get()),
+                                                          ASN1_STRING_length(end.get()));
+}
+
+bool is_over(SSL_SESSION* session) {
+  void* text = nullptr;
+  std::size_t size = 0;
+  if (SSL_SESSION_get0_ticket_appdata(session, &text, &size) != 1 || size == 0) return true;
+  const TimePointer end(ASN1_GENERALIZEDTIME_new());
+  const std::string copy(static_cast<const char*>(text), size);
+  return ASN1_GENERALIZEDTIME_set_string(end.get(), copy.c_str()) != 1 ||
+         X509_cmp_current_time(end.get()) < 0;
+}
+
 // A client that showed a certificate is known by it again when it resumes. OpenSSL does not look
-// at its dates then, and each ticket leads to the next: so that a certificate would never end.
+// at any dates then, and each ticket leads to the next: so that nothing would ever end.
 SSL_TICKET_RETURN judge_session(SSL*, SSL_SESSION* session, const unsigned char*, std::size_t,
                                 SSL_TICKET_STATUS status, void*) {
   if (status != SSL_TICKET_SUCCESS && status != SSL_TICKET_SUCCESS_RENEW)
     return SSL_TICKET_RETURN_IGNORE_RENEW;
-  const X509* client = SSL_SESSION_get0_peer(session);
-  if (client != nullptr && X509_cmp_current_time(X509_get0_notAfter(client)) < 0)
+  if (SSL_SESSION_get0_peer(session) != nullptr && is_over(session))
     return SSL_TICKET_RETURN_IGNORE_RENEW;
   return SSL_TICKET_RETURN_USE_RENEW;
 }
@@ -166,7 +219,7 @@ void TlsTickets::rotate(Instant now) {
 void TlsTickets::serve(ssl_ctx_st* context) {
   CHECK(SSL_CTX_set_ex_data(context, tickets_index(), this) == 1);
   CHECK(SSL_CTX_set_tlsext_ticket_key_evp_cb(context, seal_or_open) == 1);
-  CHECK(SSL_CTX_set_session_ticket_cb(context, nullptr, judge_session, nullptr) == 1);
+  CHECK(SSL_CTX_set_session_ticket_cb(context, note_end_of_trust, judge_session, nullptr) == 1);
   SSL_CTX_set_timeout(context, static_cast<long>(lifetime_.count()));
 }
 
