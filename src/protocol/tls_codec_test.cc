@@ -248,10 +248,12 @@ TEST(TlsCodec, TakesOverWhateverPaddingTheMachinesSettingsAskFor) {
   expect_talk(pair);
 }
 
+using ProviderPointer = std::unique_ptr<OSSL_PROVIDER, TlsPeerFree<OSSL_PROVIDER_unload>>;
+
 // What a FIPS provider is to us: OpenSSL's own AES, and no ChaCha20.
 const char* properties_without_chacha() {
   static OSSL_PROVIDER* const openssls = OSSL_PROVIDER_try_load(nullptr, "default", 1);
-  static OSSL_PROVIDER* aes = nullptr;  // held, as the other one is, to the end of the process
+  static std::vector<ProviderPointer> held;  // to the end of the process
   static std::vector<OSSL_ALGORITHM> algorithms;
   const auto start = [](const OSSL_CORE_HANDLE*, const OSSL_DISPATCH*, const OSSL_DISPATCH** ours,
                         void** context) {
@@ -279,8 +281,8 @@ const char* properties_without_chacha() {
     }
     algorithms.push_back({nullptr, nullptr, nullptr, nullptr});
     CHECK(OSSL_PROVIDER_add_builtin(nullptr, "aes", start) == 1);
-    aes = OSSL_PROVIDER_try_load(nullptr, "aes", 1);
-    CHECK(aes != nullptr);
+    held.emplace_back(OSSL_PROVIDER_try_load(nullptr, "aes", 1));
+    CHECK(held.back() != nullptr);
   }
   return "provider=aes";
 }
