@@ -1,11 +1,22 @@
-"""What scripts/hostile does to a server: each attack is a function of its port and of when to stop, and says what came."""
-import pathlib, random, resource, select, socket, struct, time, zlib
+"""What scripts/hostile does to a server: each attack is a function of its door and of when to stop, and says what came."""
+import pathlib, random, resource, select, socket, ssl, struct, time, zlib
+from typing import NamedTuple
 
 HOST = "127.0.0.7"
+NAME = "bench"  # in the certificate (tls.py)
 UPGRADE = ("GET {path} HTTP/1.1\r\nHost: hostile\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{extra}\r\n")
 DESCRIPTORS_LEFT = 16  # above the highest in use, when they are to run out
 MASK = b"\x01\x02\x03\x04"
+NOT_NOW = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+
+
+class Door(NamedTuple):
+    """Where a server listens."""
+
+    port: int
+    context: ssl.SSLContext | None = None  # with it TLS is spoken there
+    greeting: bytes = UPGRADE.format(path="/", extra="").encode()  # what a newcomer says before it has heard anything
 
 
 def frame(first, payload):
@@ -20,27 +31,39 @@ def frame(first, payload):
     return head + (MASK if size < 4096 else b"\0\0\0\0") + masked
 
 
-def dial(port):
+def dial(door):
     peer = socket.socket()
     peer.setblocking(False)
     try:
-        peer.connect((HOST, port))
+        peer.connect((HOST, door.port))
     except BlockingIOError:
         pass
     return peer
 
 
-def dialled(port):
+def dialled(door):
     """Connected, or given up after a second."""
-    peer = dial(port)
+    peer = dial(door)
     poll = select.poll()
     poll.register(peer, select.POLLOUT)
     poll.poll(1000)
     return peer
 
 
-def opened(port, path="/echo", extra=""):
-    peer = socket.create_connection((HOST, port), timeout=10)
+def secured(door, timeout=10):
+    """Connected, the handshake of TLS done where there is one; it blocks."""
+    peer = socket.create_connection((HOST, door.port), timeout=timeout)
+    if door.context is None:
+        return peer
+    try:
+        return door.context.wrap_socket(peer, server_hostname=NAME)
+    except OSError:
+        peer.close()
+        raise
+
+
+def opened(door, path="/echo", extra=""):
+    peer = secured(door)
     peer.sendall(UPGRADE.format(path=path, extra=extra).encode())
     answer = b""
     while b"\r\n\r\n" not in answer:
@@ -63,7 +86,7 @@ def pushed(peer, data):
     """How many bytes went out; None when the server ended the connection."""
     try:
         return peer.send(data)
-    except BlockingIOError:
+    except NOT_NOW:
         return 0
     except OSError:
         return None
@@ -73,10 +96,10 @@ def drained(peer):
     """Reads and forgets; False at the end."""
     try:
         while data := peer.recv(65536):
-            if len(data) < 65536:
+            if len(data) < 65536 and not isinstance(peer, ssl.SSLSocket):  # which gives a record at a time
                 return True
         return False
-    except BlockingIOError:
+    except NOT_NOW:
         return True
     except OSError:
         return False
@@ -112,12 +135,13 @@ class Crowd:
         return self.done
 
 
-def slow_head(port, until):
+def slow_head(door, until):
     def act(peer):
         return push(peer, random.choice(b"abcdefgh").to_bytes(1, "big"))
 
     def connect():
-        peer = dialled(port)
+        peer = secured(door)
+        peer.setblocking(False)
         push(peer, b"GET / HTTP/1.1\r\nX-")
         return peer
     crowd = Crowd(1000, connect, act)
@@ -125,23 +149,24 @@ def slow_head(port, until):
     return "1,000 heads, a byte at a time"
 
 
-def slow_body(port, until):
+def slow_body(door, until):
     def connect():
-        peer = dialled(port)
+        peer = secured(door)
+        peer.setblocking(False)
         push(peer, b"POST /topics/x HTTP/1.1\r\nHost: h\r\nContent-Length: 60000\r\n\r\n")
         return peer
     Crowd(1000, connect, lambda peer: push(peer, b"x")).run(until)
     return "1,000 bodies, a byte at a time"
 
 
-def junk(port, until):
+def junk(door, until):
     count = 0
     while time.monotonic() < until:
-        peers = [dial(port) for _ in range(50)]
+        peers = [dial(door) for _ in range(50)]
         time.sleep(0.005)
         for peer in peers:
             push(peer, random.randbytes(random.randint(1, 4000)))
-        more = opened(port)
+        more = opened(door)
         push(more, random.randbytes(2000))
         time.sleep(0.005)
         for peer in [*peers, more]:
@@ -151,13 +176,13 @@ def junk(port, until):
     return f"{count:,} connections with random bytes"
 
 
-def huge_frames(port, until):
+def huge_frames(door, until):
     count = 0
     while time.monotonic() < until:
         for head in (b"\x82\xff" + struct.pack("!Q", 1 << 62), b"\x82\xff" + struct.pack("!Q", 1 << 63),
                      b"\x82\xff" + struct.pack("!Q", 900_000), b"\x82\xfe\x00\x01"):
             try:
-                peer = opened(port)
+                peer = opened(door)
             except OSError:
                 continue
             push(peer, head + MASK + b"x" * 20_000)
@@ -168,13 +193,13 @@ def huge_frames(port, until):
     return f"{count:,} frames that promise too much"
 
 
-def bombs(port, until):
+def bombs(door, until):
     deflate = zlib.compressobj(9, zlib.DEFLATED, -15)
     bomb = deflate.compress(b"\0" * (256 << 20)) + deflate.flush(zlib.Z_SYNC_FLUSH)
     bomb = frame(0xC2, bomb[:-4])
     count = 0
     while time.monotonic() < until:
-        peer = opened(port, extra="Sec-WebSocket-Extensions: permessage-deflate\r\n")
+        peer = opened(door, extra="Sec-WebSocket-Extensions: permessage-deflate\r\n")
         peer.setblocking(True)
         peer.settimeout(2)
         try:
@@ -188,9 +213,9 @@ def bombs(port, until):
     return f"{count:,} messages of 256 MiB in {len(bomb) >> 10} KiB"
 
 
-def ping_flood(port, until):
+def ping_flood(door, until):
     pings = frame(0x89, b"x" * 100) * 200
-    peers = [opened(port) for _ in range(50)]
+    peers = [opened(door) for _ in range(50)]
     sent = 0
     while time.monotonic() < until:
         for i, peer in enumerate(peers):
@@ -199,7 +224,7 @@ def ping_flood(port, until):
             else:
                 peer.close()
                 try:
-                    peers[i] = opened(port)
+                    peers[i] = opened(door)
                 except OSError:
                     pass
             if i % 2 == 0:  # the others never read
@@ -209,13 +234,13 @@ def ping_flood(port, until):
     return f"{sent >> 20:,} MiB of pings from 50 peers, half of which never read"
 
 
-def churn(port, until):
+def churn(door, until):
     count = 0
     while time.monotonic() < until:
-        peers = [dial(port) for _ in range(100)]
+        peers = [dial(door) for _ in range(100)]
         for i, peer in enumerate(peers):
             if i % 3 == 0:
-                push(peer, UPGRADE.format(path="/", extra="").encode())
+                push(peer, door.greeting)
             if i % 2 == 0:
                 peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             peer.close()
@@ -223,15 +248,15 @@ def churn(port, until):
     return f"{count:,} connections made and ended at once"
 
 
-def newcomer(port):
-    peer = dialled(port)
-    push(peer, UPGRADE.format(path="/", extra="").encode())
+def newcomer(door):
+    peer = dialled(door)
+    push(peer, door.greeting)
     return peer
 
 
-def connections_max(port, until):
+def connections_max(door, until):
     """More than the server may hold (--connections-max): refusals, and never an honest one cut."""
-    Crowd(9000, lambda: newcomer(port), drained).run(until)
+    Crowd(9000, lambda: newcomer(door), drained).run(until)
     return "9,000 at once, which are more than fit, again and again"
 
 
@@ -240,7 +265,7 @@ def highest_descriptor(pid):
     return max(int(path.name) for path in pathlib.Path(f"/proc/{pid}/task").glob("*/fd/*"))
 
 
-def descriptors(port, until, pid):
+def descriptors(door, until, pid):
     """The server's limit is lowered to what it holds and a few more: accept() itself fails, with EMFILE, in every worker."""
     told = 0
 
@@ -258,13 +283,13 @@ def descriptors(port, until, pid):
     limit = highest_descriptor(pid) + 1 + DESCRIPTORS_LEFT
     try:
         resource.prlimit(pid, resource.RLIMIT_NOFILE, (limit, usual[1]))
-        Crowd(3000, lambda: newcomer(port), act).run(until)
+        Crowd(3000, lambda: newcomer(door), act).run(until)
     finally:
         resource.prlimit(pid, resource.RLIMIT_NOFILE, usual)
     again = time.monotonic() + 5
     while True:  # who left made room
         try:
-            opened(port).close()
+            opened(door).close()
             break
         except OSError:
             if time.monotonic() > again:
